@@ -1,0 +1,3 @@
+//! The directory: which login leads to which mailbox, and where that lives.
+
+mod password;
