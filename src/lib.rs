@@ -9,3 +9,7 @@ pub mod secret;
 pub mod sasl;
 
 pub mod proto;
+
+pub mod tls;
+
+pub mod wire;
