@@ -7,12 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use imap_codec::imap_types::auth::AuthMechanism;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::bearer::{Access, Admission, Bearer, Protocol, judge};
 
 use super::session::Session;
-use super::{Conversation, Next, Phase, SIGNING_OFF};
+use super::{Conversation, Next, Phase, SIGNING_OFF, TIMED_OUT};
 
 /// What Gmail says to a bad token before it refuses: a JSON object to XOAUTH2, another to OAUTHBEARER.
 const XOAUTH2_CHALLENGE: &str =
@@ -29,7 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         initial: Option<Vec<u8>>,
     ) -> io::Result<Next> {
         if self.refusals > 0 {
-            return self.bye("Connection is closed. 13").await;
+            return self.bye(TIMED_OUT).await;
         }
         let knobs = self.cloud.knobs().clone();
         if knobs.imap_unavailable {
@@ -72,7 +72,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             return Ok(Some(STANDARD.encode(initial).into_bytes()));
         }
         self.say("+ ").await?;
-        Ok(self.wire.line().await?.filter(|line| line != b"*"))
+        Ok(self.sasl_line().await?.filter(|line| line != b"*"))
+    }
+
+    /// The login has to be through before the connection's time for it is up.
+    async fn sasl_line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let deadline = self.login_until();
+        timeout_at(deadline, self.wire.line()).await?
     }
 
     async fn admit(&mut self, tag: &str, admission: &Admission) -> io::Result<Next> {
@@ -110,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         };
         self.say(&format!("+ {}", STANDARD.encode(challenge))).await?;
         // An empty line, `AQ==` or `*`: the verdict is the same.
-        self.wire.line().await?;
+        self.sasl_line().await?;
         let verdict = "NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)";
         self.say(&format!("{tag} {verdict}")).await?;
         Ok(Next::Go)

@@ -96,7 +96,7 @@ impl Page<'_> {
             Item::Envelope => self.write_envelope(response),
             Item::Body => self.write_structure("BODY ", Detail::Basic, response),
             Item::BodyStructure => {
-                self.write_structure("BODYSTRUCTURE ", Detail::Extended, response)
+                self.write_structure("BODYSTRUCTURE ", Detail::Extended, response);
             }
             Item::Rfc822 => self.write_section("RFC822 ", None, None, response),
             Item::Rfc822Header => {
