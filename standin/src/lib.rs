@@ -31,7 +31,7 @@ pub use counters::{Counter, Counters};
 pub use dialogue::{Line, Side};
 pub use knobs::{AuthorityFailure, Knobs};
 pub use listener::Service;
-pub use store::*;
+pub use store::{Flag, Flags, MailStore, Message};
 pub use tenant::{Account, App, Tenant};
 pub use token::Claims;
 

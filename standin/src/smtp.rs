@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod envelope;
 mod hello;
+mod message;
 mod session;
 mod submission;
 mod wire;
@@ -12,13 +13,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::cloud::Cloud;
 use crate::dialogue::Dialogue;
 use session::{Ending, Security, Session};
-use wire::Wire;
+use wire::{Stream, Wire};
 
 pub(crate) use submission::Submissions;
 
@@ -40,10 +40,11 @@ pub(crate) async fn serve_starttls(
 }
 
 /// Serves a connection on which AUTH is offered at once: one that is in TLS already, or one that never will be.
-pub(crate) async fn serve<S>(stream: S, peer: SocketAddr, cloud: Arc<Cloud>) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
+pub(crate) async fn serve<S: Stream>(
+    stream: S,
+    peer: SocketAddr,
+    cloud: Arc<Cloud>,
+) -> io::Result<()> {
     let dialogue = Dialogue::new(&cloud, "smtp");
     let mut session = Session::new(&cloud, peer, Security::Settled);
     session.open(&mut Wire::new(stream, dialogue, cloud)).await.map(drop)

@@ -2,13 +2,11 @@
 
 use std::io;
 
+use super::session::{Ending, Security, Session};
+use super::wire::{Stream, Wire};
+use crate::bearer::{self, Admission, Bearer, Protocol, Refusal};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokio::io::{AsyncRead, AsyncWrite};
-
-use super::session::{Ending, Security, Session};
-use super::wire::Wire;
-use crate::bearer::{self, Admission, Bearer, Protocol, Refusal};
 
 /// The plain no of Exchange, without its bracket.
 const UNSUCCESSFUL: &str = "535 5.7.3 Authentication unsuccessful";
@@ -28,15 +26,12 @@ enum No {
 
 impl Session {
     /// AUTH with everything that follows from it. `length` is the command's, without its line end.
-    pub(super) async fn authenticate<S>(
+    pub(super) async fn authenticate<S: Stream>(
         &mut self,
         wire: &mut Wire<S>,
         argument: &str,
         length: usize,
-    ) -> io::Result<Option<Ending>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    ) -> io::Result<Option<Ending>> {
         if let Some(refusal) = self.untimely(length) {
             return wire.reply(&refusal).await.map(|()| None);
         }
@@ -65,10 +60,11 @@ impl Session {
         Some(self.identity.bracketed(refusal))
     }
 
-    async fn xoauth2<S>(&mut self, wire: &mut Wire<S>, initial: &str) -> io::Result<Option<Ending>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    async fn xoauth2<S: Stream>(
+        &mut self,
+        wire: &mut Wire<S>,
+        initial: &str,
+    ) -> io::Result<Option<Ending>> {
         let response = if initial.is_empty() {
             wire.reply("334 ").await?;
             wire.line().await?
@@ -115,15 +111,12 @@ impl Session {
     }
 
     /// Asks what the mechanism asks, so that the client shows what it would have sent, and refuses.
-    async fn password<S>(
+    async fn password<S: Stream>(
         &mut self,
         wire: &mut Wire<S>,
         challenges: &[&str],
         initial: &str,
-    ) -> io::Result<Option<Ending>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    ) -> io::Result<Option<Ending>> {
         let answered = usize::from(!initial.is_empty());
         for challenge in challenges.iter().skip(answered) {
             wire.reply(&format!("334 {challenge}")).await?;
@@ -138,10 +131,7 @@ impl Session {
         Ok(None)
     }
 
-    async fn refuse<S>(&mut self, wire: &mut Wire<S>, no: No) -> io::Result<()>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    async fn refuse<S: Stream>(&mut self, wire: &mut Wire<S>, no: No) -> io::Result<()> {
         self.cloud.counters.smtp_refusals.increment();
         let (refusal, reply) = match no {
             No::Bracketed(refusal) => (refusal.clone(), self.identity.bracketed(&refusal)),

@@ -5,13 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
-use super::body::{self, Body};
 use super::envelope::{Envelope, Path, is_address};
 use super::hello::{self, Identity};
-use super::submission::{self, Slot};
-use super::wire::Wire;
+use super::submission::Slot;
+use super::wire::{Stream, Wire};
 use crate::bearer::Admission;
 use crate::cloud::Cloud;
 
@@ -46,7 +43,7 @@ pub(super) struct Session {
     pub(super) login: Option<Admission>,
     /// The last refusal of AUTH: a client that goes on without a login is told again.
     pub(super) refused: Option<String>,
-    envelope: Option<Envelope>,
+    pub(super) envelope: Option<Envelope>,
 }
 
 impl Session {
@@ -63,10 +60,7 @@ impl Session {
     }
 
     /// Greets and obeys until the end.
-    pub(super) async fn open<S>(&mut self, wire: &mut Wire<S>) -> io::Result<Ending>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    pub(super) async fn open<S: Stream>(&mut self, wire: &mut Wire<S>) -> io::Result<Ending> {
         let (silent, greeting) = {
             let knobs = self.cloud.knobs();
             (knobs.smtp_silent, self.identity.greeting(&knobs))
@@ -89,10 +83,7 @@ impl Session {
     }
 
     /// Obeys until the end.
-    pub(super) async fn converse<S>(&mut self, wire: &mut Wire<S>) -> io::Result<Ending>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    pub(super) async fn converse<S: Stream>(&mut self, wire: &mut Wire<S>) -> io::Result<Ending> {
         while let Some(line) = wire.line().await? {
             let line = String::from_utf8_lossy(&line);
             let (verb, argument) = line.split_once(' ').unwrap_or((&line, ""));
@@ -105,16 +96,13 @@ impl Session {
         Ok(Ending::Closed)
     }
 
-    async fn obey<S>(
+    async fn obey<S: Stream>(
         &mut self,
         wire: &mut Wire<S>,
         verb: &str,
         argument: &str,
         length: usize,
-    ) -> io::Result<Option<Ending>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    ) -> io::Result<Option<Ending>> {
         match verb {
             "AUTH" => return self.authenticate(wire, argument, length).await,
             "DATA" => return self.data(wire).await,
@@ -155,10 +143,7 @@ impl Session {
         }
     }
 
-    async fn starttls<S>(&mut self, wire: &mut Wire<S>) -> io::Result<Option<Ending>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    async fn starttls<S: Stream>(&mut self, wire: &mut Wire<S>) -> io::Result<Option<Ending>> {
         let (refused, inject) = {
             let knobs = self.cloud.knobs();
             (knobs.smtp_without_starttls, knobs.smtp_inject_after_starttls.clone())
@@ -226,108 +211,7 @@ impl Session {
         envelope.recipients.push(path.address.into());
         "250 2.1.5 Recipient OK".into()
     }
-
-    /// Why no message may come now.
-    fn unready(&self) -> Option<String> {
-        let refusal = match &self.envelope {
-            None => "503 5.5.2 Need mail command",
-            Some(envelope) if envelope.recipients.is_empty() => "503 5.5.2 Need rcpt command",
-            Some(_) => return None,
-        };
-        Some(self.identity.bracketed(refusal))
-    }
-
-    async fn data<S>(&mut self, wire: &mut Wire<S>) -> io::Result<Option<Ending>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
-        let chunked = self.envelope.as_ref().is_some_and(|envelope| envelope.chunks.is_some());
-        let mixed = chunked.then(|| self.identity.bracketed("503 5.5.2 DATA after BDAT"));
-        if let Some(refusal) = mixed.or_else(|| self.unready()) {
-            wire.reply(&refusal).await?;
-            return Ok(None);
-        }
-        wire.reply("354 Start mail input; end with <CRLF>.<CRLF>").await?;
-        let limit = hello::size_limit(&self.cloud.knobs());
-        match body::dotted(&mut wire.stream, limit).await? {
-            Body::Cut => Ok(Some(Ending::Closed)),
-            Body::TooLarge => {
-                self.envelope = None;
-                wire.reply(TOO_LARGE).await.map(|()| None)
-            }
-            Body::Whole(message) => {
-                wire.dialogue.client(&message);
-                wire.dialogue.client(b".");
-                self.submit(wire, message).await
-            }
-        }
-    }
-
-    /// RFC 3030: the octets of a chunk come whether it is welcome or not.
-    async fn bdat<S>(&mut self, wire: &mut Wire<S>, argument: &str) -> io::Result<Option<Ending>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
-        let mut words = argument.split_whitespace();
-        let Some(length) = words.next().and_then(|word| word.parse().ok()) else {
-            wire.reply(&self.identity.bracketed("501 5.5.4 Invalid arguments")).await?;
-            return Ok(None);
-        };
-        let last = words.next().is_some_and(|word| word.eq_ignore_ascii_case("LAST"));
-        let limit = hello::size_limit(&self.cloud.knobs());
-        let refusal = self.unready();
-        let mut message =
-            self.envelope.as_mut().and_then(|envelope| envelope.chunks.take()).unwrap_or_default();
-        let room = if refusal.is_some() { 0 } else { limit };
-        if !body::chunk(&mut wire.stream, length, &mut message, room).await? {
-            return Ok(Some(Ending::Closed));
-        }
-        if let Some(refusal) = refusal {
-            return wire.reply(&refusal).await.map(|()| None);
-        }
-        if last && message.len() <= limit {
-            wire.dialogue.client(&message);
-            return self.submit(wire, message).await;
-        }
-        self.chunk_taken(wire, message, length, limit).await
-    }
-
-    async fn chunk_taken<S>(
-        &mut self,
-        wire: &mut Wire<S>,
-        message: Vec<u8>,
-        length: u64,
-        limit: usize,
-    ) -> io::Result<Option<Ending>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
-        if message.len() > limit {
-            self.envelope = None;
-            return wire.reply(TOO_LARGE).await.map(|()| None);
-        }
-        if let Some(envelope) = &mut self.envelope {
-            envelope.chunks = Some(message);
-        }
-        wire.reply(&format!("250 2.1.5 {length} octets received")).await.map(|()| None)
-    }
-
-    async fn submit<S>(
-        &mut self,
-        wire: &mut Wire<S>,
-        message: Vec<u8>,
-    ) -> io::Result<Option<Ending>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
-        // Both are there: MAIL is refused without a login, and a message without MAIL.
-        if let (Some(envelope), Some(login)) = (self.envelope.take(), &self.login) {
-            let reply = submission::submit(&self.cloud, login, &envelope, message).await;
-            drop(envelope);
-            wire.reply(&reply).await?;
-        }
-        Ok(None)
-    }
 }
 
-const TOO_LARGE: &str = "552 5.3.4 Message size exceeds fixed maximum message size";
+/// The message is longer than what EHLO announced.
+pub(super) const TOO_LARGE: &str = "552 5.3.4 Message size exceeds fixed maximum message size";

@@ -133,10 +133,13 @@ fn author(message: &[u8]) -> Option<String> {
 
 /// Recipients inside get the message into their Inbox, the sender a copy into Sent Items; those outside are counted.
 fn deliver(cloud: &Cloud, login: &Admission, envelope: &Envelope, message: Vec<u8>) {
+    let message: Arc<[u8]> = message.into();
     for recipient in &envelope.recipients {
         let inside = cloud.tenant().mailbox(recipient).map(|account| account.address.clone());
         match inside {
-            Some(mailbox) => drop(cloud.store.deliver(&mailbox, "INBOX", message.clone())),
+            Some(mailbox) => {
+                cloud.store.deliver(&mailbox, "INBOX", Arc::clone(&message));
+            }
             None => cloud.counters.recipients_relayed.increment(),
         }
     }

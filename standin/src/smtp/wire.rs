@@ -18,6 +18,11 @@ const LINE_LIMIT: usize = 64 << 10;
 /// RFC 5321 section 4.5.3.2.7 wants a server to wait five minutes for the next command.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
+/// What a connection runs on: TCP, or TLS over it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 /// A connection that speaks in lines and writes down what is said.
 pub(super) struct Wire<S> {
     pub(super) stream: BufReader<S>,
@@ -25,7 +30,7 @@ pub(super) struct Wire<S> {
     cloud: Arc<Cloud>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl<S: Stream> Wire<S> {
     pub(super) fn new(stream: S, dialogue: Dialogue, cloud: Arc<Cloud>) -> Self {
         Self { stream: BufReader::with_capacity(BUFFER, stream), dialogue, cloud }
     }
