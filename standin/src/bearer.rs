@@ -65,10 +65,7 @@ impl Bearer {
         let (scheme, token) = auth.split_once(' ')?;
         let known =
             scheme.eq_ignore_ascii_case("auth=bearer") && !user.is_empty() && !token.is_empty();
-        known.then(|| Self {
-            user: user.into(),
-            token: token.into(),
-        })
+        known.then(|| Self { user: user.into(), token: token.into() })
     }
 }
 
@@ -78,10 +75,7 @@ pub(crate) fn judge(
     bearer: &Bearer,
     protocol: Protocol,
 ) -> Result<Admission, Refusal> {
-    let issued = cloud
-        .tokens
-        .recognise(&bearer.token)
-        .ok_or(Refusal::Unsuccessful)?;
+    let issued = cloud.tokens.recognise(&bearer.token).ok_or(Refusal::Unsuccessful)?;
     if !issued.claims.is_for_outlook()
         || !issued.claims.permits(permission(&issued.claims, protocol))
     {
@@ -108,16 +102,7 @@ fn imap(tenant: &Tenant, bearer: &Bearer, issued: Issued) -> Admission {
     let account = tenant.mailbox(&bearer.user);
     let opens = account
         .is_some_and(|account| account.imap_enabled && account.admits(holder(&issued.claims)));
-    admission(
-        tenant,
-        bearer,
-        issued.expires,
-        if opens {
-            Access::Granted
-        } else {
-            Access::Missing
-        },
-    )
+    admission(tenant, bearer, issued.expires, if opens { Access::Granted } else { Access::Missing })
 }
 
 /// SMTP wants a mailbox; a person's token submits for that person alone, an application's needs the mailbox's grant, which
@@ -135,11 +120,8 @@ fn smtp(tenant: &Tenant, bearer: &Bearer, issued: Issued) -> Result<Admission, R
     if !account.smtp_enabled {
         return Err(Refusal::SmtpDisabled);
     }
-    let access = if account.admits(holder(&issued.claims)) {
-        Access::Granted
-    } else {
-        Access::Missing
-    };
+    let access =
+        if account.admits(holder(&issued.claims)) { Access::Granted } else { Access::Missing };
     Ok(admission(tenant, bearer, issued.expires, access))
 }
 
@@ -149,12 +131,6 @@ fn holder(claims: &Claims) -> &str {
 }
 
 fn admission(tenant: &Tenant, bearer: &Bearer, expires: SystemTime, access: Access) -> Admission {
-    let mailbox = tenant
-        .mailbox(&bearer.user)
-        .map_or(&bearer.user, |account| &account.address);
-    Admission {
-        mailbox: mailbox.clone(),
-        expires,
-        access,
-    }
+    let mailbox = tenant.mailbox(&bearer.user).map_or(&bearer.user, |account| &account.address);
+    Admission { mailbox: mailbox.clone(), expires, access }
 }

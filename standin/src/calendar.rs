@@ -2,9 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 /// The first of January 1970 was a Thursday.
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
@@ -29,15 +28,7 @@ impl Utc {
 
     /// `Sun, 23 Nov 2025 11:12:20 +0000`, RFC 5322.
     pub(crate) fn mail(&self) -> String {
-        let Self {
-            year,
-            day,
-            hour,
-            minute,
-            second,
-            weekday,
-            ..
-        } = self;
+        let Self { year, day, hour, minute, second, weekday, .. } = self;
         format!(
             "{weekday}, {day} {} {year} {hour:02}:{minute:02}:{second:02} +0000",
             self.month_name()
@@ -46,30 +37,13 @@ impl Utc {
 
     /// `2025-04-26T18:06:35.781Z`, as in the brackets of SMTP refusals.
     pub(crate) fn iso(&self) -> String {
-        let Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            millis,
-            ..
-        } = self;
+        let Self { year, month, day, hour, minute, second, millis, .. } = self;
         format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     }
 
     /// `2020-05-08 12:13:30Z`, as in the bodies of the authority.
     pub(crate) fn entra(&self) -> String {
-        let Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            ..
-        } = self;
+        let Self { year, month, day, hour, minute, second, .. } = self;
         format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
     }
 
@@ -107,11 +81,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 

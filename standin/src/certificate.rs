@@ -31,23 +31,18 @@ impl Certificate {
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        ca.distinguished_name
-            .push(DnType::CommonName, "gatepost stand-in authority");
+        ca.distinguished_name.push(DnType::CommonName, "gatepost stand-in authority");
         let ca_certificate = ca.self_signed(&ca_key)?;
 
         let leaf_key = KeyPair::generate()?;
         let mut leaf = CertificateParams::new(NAMES.map(String::from))?;
-        leaf.distinguished_name
-            .push(DnType::CommonName, "localhost");
+        leaf.distinguished_name.push(DnType::CommonName, "localhost");
         leaf.use_authority_key_identifier_extension = true;
         let leaf = leaf.signed_by(&leaf_key, &Issuer::new(ca, ca_key))?;
 
         let key = PrivateKeyDer::try_from(leaf_key.serialize_der())?;
         let servers = server_config(leaf.der().clone(), key)?;
-        Ok(Self {
-            ca_pem: ca_certificate.pem(),
-            servers: Arc::new(servers),
-        })
+        Ok(Self { ca_pem: ca_certificate.pem(), servers: Arc::new(servers) })
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {

@@ -54,10 +54,7 @@ struct Kept {
 
 impl Default for Transcript {
     fn default() -> Self {
-        Self {
-            kept: Mutex::default(),
-            listeners: broadcast::channel(BACKLOG).0,
-        }
+        Self { kept: Mutex::default(), listeners: broadcast::channel(BACKLOG).0 }
     }
 }
 
@@ -97,11 +94,7 @@ pub(crate) struct Dialogue {
 
 impl Dialogue {
     pub(crate) fn new(cloud: &Arc<Cloud>, protocol: &'static str) -> Self {
-        Self {
-            cloud: Arc::clone(cloud),
-            connection: cloud.counters.connections.next(),
-            protocol,
-        }
+        Self { cloud: Arc::clone(cloud), connection: cloud.counters.connections.next(), protocol }
     }
 
     /// Records a line or a body of the client; a line end is left out.

@@ -106,9 +106,7 @@ impl Knobs {
     pub(crate) fn token_form(&self) -> Form {
         match self.opaque_tokens {
             true => Form::Opaque,
-            false => Form::Jwt {
-                padding: self.token_padding,
-            },
+            false => Form::Jwt { padding: self.token_padding },
         }
     }
 

@@ -31,7 +31,7 @@ pub use counters::{Counter, Counters};
 pub use dialogue::{Line, Side};
 pub use knobs::{AuthorityFailure, Knobs};
 pub use listener::Service;
-pub use store::*;
+pub use store::{Flag, Flags, MailStore, Message};
 pub use tenant::{Account, App, Tenant};
 pub use token::Claims;
 
@@ -64,11 +64,7 @@ impl Standin {
         let certificate = Certificate::issue().map_err(io::Error::other)?;
         let cloud = Arc::new(Cloud::new(tenant, certificate.acceptor()));
         let listeners = Listeners::open(&cloud).await?;
-        Ok(Self {
-            cloud,
-            ca_pem: certificate.ca_pem,
-            listeners,
-        })
+        Ok(Self { cloud, ca_pem: certificate.ca_pem, listeners })
     }
 
     /// The certificate authority behind every TLS listener, in PEM. The leaf is valid for localhost, 127.0.0.1, ::1 and
@@ -81,20 +77,13 @@ impl Standin {
     /// `https://localhost:PORT`; a tenant's token endpoint is `{authority}/{tenant}/oauth2/v2.0/token`.
     #[must_use]
     pub fn authority(&self) -> String {
-        format!(
-            "https://localhost:{}",
-            self.address(Service::Authority).port()
-        )
+        format!("https://localhost:{}", self.address(Service::Authority).port())
     }
 
     /// The token endpoint of the tenant, by its id.
     #[must_use]
     pub fn token_endpoint(&self) -> String {
-        format!(
-            "{}/{}/oauth2/v2.0/token",
-            self.authority(),
-            self.cloud.tenant().id
-        )
+        format!("{}/{}/oauth2/v2.0/token", self.authority(), self.cloud.tenant().id)
     }
 
     /// IMAP with implicit TLS, as on port 993.

@@ -32,14 +32,8 @@ pub enum Service {
 
 impl Service {
     /// Every service, in the order of its variants.
-    const ALL: [Self; 6] = [
-        Self::Authority,
-        Self::Imap,
-        Self::Smtp,
-        Self::Smtps,
-        Self::ImapPlain,
-        Self::SmtpPlain,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Authority, Self::Imap, Self::Smtp, Self::Smtps, Self::ImapPlain, Self::SmtpPlain];
 }
 
 /// The ports of a stand-in, one for each service.
@@ -77,12 +71,8 @@ impl Listeners {
     }
 
     pub(crate) async fn stop(&self, service: Service) {
-        let running = self
-            .of(service)
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let running =
+            self.of(service).running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { drops, ended }) = running {
             drop(drops);
             // The loop cannot be cancelled from elsewhere; were it so, it would have ended too.
@@ -94,21 +84,14 @@ impl Listeners {
         self.stop(service).await;
         let listener = TcpListener::bind(self.address(service)).await?;
         let running = run(service, listener, Arc::clone(cloud));
-        *self
-            .of(service)
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(running);
+        *self.of(service).running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(())
     }
 
     pub(crate) async fn drop_connections(&self, service: Service) {
         let (done, dropped) = oneshot::channel();
-        if let Some(running) = &*self
-            .of(service)
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        if let Some(running) =
+            &*self.of(service).running.lock().unwrap_or_else(PoisonError::into_inner)
         {
             // A loop that has ended has no connections to drop.
             let _ = running.drops.send(done);
@@ -123,10 +106,7 @@ impl Listeners {
 
 fn run(service: Service, listener: TcpListener, cloud: Arc<Cloud>) -> Running {
     let (drops, orders) = mpsc::unbounded_channel();
-    Running {
-        drops,
-        ended: tokio::spawn(accept(service, listener, cloud, orders)),
-    }
+    Running { drops, ended: tokio::spawn(accept(service, listener, cloud, orders)) }
 }
 
 async fn accept(

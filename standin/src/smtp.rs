@@ -1,31 +1,51 @@
-//! SMTP submission.
+//! Submission as Exchange Online speaks it.
+
+mod auth;
+mod body;
+mod envelope;
+mod hello;
+mod message;
+mod session;
+mod submission;
+mod wire;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::cloud::Cloud;
+use crate::dialogue::Dialogue;
+use session::{Ending, Security, Session};
+use wire::{Stream, Wire};
 
-/// Under way.
-#[derive(Debug, Default)]
-pub(crate) struct Submissions;
+pub(crate) use submission::Submissions;
 
-/// Serves port 587.
+/// Serves a connection that starts in clear and may change to TLS, as on port 587.
 pub(crate) async fn serve_starttls(
     stream: TcpStream,
     peer: SocketAddr,
     cloud: Arc<Cloud>,
 ) -> io::Result<()> {
-    serve(stream, peer, cloud).await
+    let dialogue = Dialogue::new(&cloud, "smtp");
+    let mut session = Session::new(&cloud, peer, Security::Clear);
+    let mut wire = Wire::new(stream, dialogue.clone(), Arc::clone(&cloud));
+    if session.open(&mut wire).await? == Ending::StartTls {
+        let stream = cloud.tls.accept(wire.into_stream()).await?;
+        session.secured();
+        session.converse(&mut Wire::new(stream, dialogue, cloud)).await?;
+    }
+    Ok(())
 }
 
-/// Serves one connection until it ends.
-pub(crate) async fn serve<S>(_stream: S, _peer: SocketAddr, _cloud: Arc<Cloud>) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    Ok(())
+/// Serves a connection on which AUTH is offered at once: one that is in TLS already, or one that never will be.
+pub(crate) async fn serve<S: Stream>(
+    stream: S,
+    peer: SocketAddr,
+    cloud: Arc<Cloud>,
+) -> io::Result<()> {
+    let dialogue = Dialogue::new(&cloud, "smtp");
+    let mut session = Session::new(&cloud, peer, Security::Settled);
+    session.open(&mut Wire::new(stream, dialogue, cloud)).await.map(drop)
 }

@@ -67,10 +67,7 @@ impl Tenant {
             object_id: "bbbbbbbb-0000-4000-8000-000000000002".into(),
         };
         let mailboxes = ["scanner", "erp", "alice", "bob"].map(|name| {
-            Account::new(
-                &format!("{name}@contoso.example"),
-                &[&confidential.client_id],
-            )
+            Account::new(&format!("{name}@contoso.example"), &[&confidential.client_id])
         });
         Self {
             id: "11111111-2222-3333-4444-555555555555".into(),
@@ -83,24 +80,18 @@ impl Tenant {
     /// The application with this client id.
     #[must_use]
     pub fn app(&self, client_id: &str) -> Option<&App> {
-        self.apps
-            .iter()
-            .find(|app| app.client_id.eq_ignore_ascii_case(client_id))
+        self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id))
     }
 
     /// The mailbox with this address, whatever its case.
     #[must_use]
     pub fn mailbox(&self, address: &str) -> Option<&Account> {
-        self.mailboxes
-            .iter()
-            .find(|account| account.address.eq_ignore_ascii_case(address))
+        self.mailboxes.iter().find(|account| account.address.eq_ignore_ascii_case(address))
     }
 
     /// The same, to be changed in place.
     pub fn mailbox_mut(&mut self, address: &str) -> Option<&mut Account> {
-        self.mailboxes
-            .iter_mut()
-            .find(|account| account.address.eq_ignore_ascii_case(address))
+        self.mailboxes.iter_mut().find(|account| account.address.eq_ignore_ascii_case(address))
     }
 
     /// Whether the address is in the domain of the tenant.
@@ -130,19 +121,13 @@ impl Account {
     #[must_use]
     pub fn admits(&self, who: &str) -> bool {
         self.address.eq_ignore_ascii_case(who)
-            || self
-                .granted_to
-                .iter()
-                .any(|granted| granted.eq_ignore_ascii_case(who))
+            || self.granted_to.iter().any(|granted| granted.eq_ignore_ascii_case(who))
     }
 
     /// Whether the mailbox may send mail from `sender`.
     #[must_use]
     pub fn may_send_as(&self, sender: &str) -> bool {
         self.address.eq_ignore_ascii_case(sender)
-            || self
-                .send_as
-                .iter()
-                .any(|other| other.eq_ignore_ascii_case(sender))
+            || self.send_as.iter().any(|other| other.eq_ignore_ascii_case(sender))
     }
 }

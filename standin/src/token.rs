@@ -51,10 +51,7 @@ impl Claims {
     /// An hour for Exchange on behalf of a person, with the given scopes (`IMAP.AccessAsUser.All`, `SMTP.Send`).
     #[must_use]
     pub fn user(client_id: &str, address: &str, scopes: &[&str]) -> Self {
-        Self {
-            address: Some(address.into()),
-            ..Self::app(client_id, scopes)
-        }
+        Self { address: Some(address.into()), ..Self::app(client_id, scopes) }
     }
 
     /// Whether the token is for Exchange.
@@ -64,9 +61,7 @@ impl Claims {
     }
 
     pub(crate) fn permits(&self, permission: &str) -> bool {
-        self.permissions
-            .iter()
-            .any(|granted| granted.eq_ignore_ascii_case(permission))
+        self.permissions.iter().any(|granted| granted.eq_ignore_ascii_case(permission))
     }
 }
 
@@ -118,10 +113,7 @@ impl Tokens {
 
     /// What is known of a token that is neither expired nor revoked.
     pub(crate) fn recognise(&self, token: &str) -> Option<Issued> {
-        self.access()
-            .get(token)
-            .filter(|issued| issued.expires > SystemTime::now())
-            .cloned()
+        self.access().get(token).filter(|issued| issued.expires > SystemTime::now()).cloned()
     }
 
     pub(crate) fn revoke_all(&self) {
@@ -130,11 +122,8 @@ impl Tokens {
 
     pub(crate) fn mint_refresh(&self, client_id: &str, address: &str) -> String {
         let token = format!("1.A{}", URL_SAFE_NO_PAD.encode(entropy::octets::<192>()));
-        let refresh = Refresh {
-            client_id: client_id.into(),
-            address: address.into(),
-            revoked: false,
-        };
+        let refresh =
+            Refresh { client_id: client_id.into(), address: address.into(), revoked: false };
         self.refresh().insert(token.clone(), refresh);
         token
     }
@@ -223,10 +212,7 @@ mod tests {
         assert_eq!(payload["oid"], tenant.apps[0].object_id.as_str());
         assert_eq!(payload["roles"], json!(["IMAP.AccessAsApp"]));
         assert_eq!(payload["scp"], Value::Null);
-        assert_eq!(
-            payload["exp"].as_u64().unwrap() - payload["iat"].as_u64().unwrap(),
-            3600
-        );
+        assert_eq!(payload["exp"].as_u64().unwrap() - payload["iat"].as_u64().unwrap(), 3600);
     }
 
     #[test]
@@ -249,10 +235,7 @@ mod tests {
         let claims = Claims::app(&tenant.apps[0].client_id, &[]);
         let dead = tokens.issue(
             &tenant,
-            Claims {
-                lifetime: Duration::ZERO,
-                ..claims.clone()
-            },
+            Claims { lifetime: Duration::ZERO, ..claims.clone() },
             Form::Opaque,
         );
         let living = tokens.issue(&tenant, claims.clone(), Form::Opaque);
