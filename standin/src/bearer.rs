@@ -83,8 +83,8 @@ pub(crate) fn judge(
     }
     let tenant = cloud.tenant();
     match protocol {
-        Protocol::Imap => Ok(imap(&tenant, bearer, issued)),
-        Protocol::Smtp => smtp(&tenant, bearer, issued),
+        Protocol::Imap => Ok(imap(&tenant, bearer, &issued)),
+        Protocol::Smtp => smtp(&tenant, bearer, &issued),
     }
 }
 
@@ -98,7 +98,7 @@ fn permission(claims: &Claims, protocol: Protocol) -> &'static str {
 }
 
 /// IMAP says yes to any good token and shows only afterwards that the mailbox doesn't open.
-fn imap(tenant: &Tenant, bearer: &Bearer, issued: Issued) -> Admission {
+fn imap(tenant: &Tenant, bearer: &Bearer, issued: &Issued) -> Admission {
     let account = tenant.mailbox(&bearer.user);
     let opens = account
         .is_some_and(|account| account.imap_enabled && account.admits(holder(&issued.claims)));
@@ -107,7 +107,7 @@ fn imap(tenant: &Tenant, bearer: &Bearer, issued: Issued) -> Admission {
 
 /// SMTP wants a mailbox; a person's token submits for that person alone, an application's needs the mailbox's grant, which
 /// is only noticed when a message is submitted.
-fn smtp(tenant: &Tenant, bearer: &Bearer, issued: Issued) -> Result<Admission, Refusal> {
+fn smtp(tenant: &Tenant, bearer: &Bearer, issued: &Issued) -> Result<Admission, Refusal> {
     let account = tenant.mailbox(&bearer.user).ok_or(Refusal::Unsuccessful)?;
     if issued
         .claims

@@ -149,7 +149,7 @@ async fn serve(
     match service {
         Service::Imap | Service::ImapPlain => counters.imap_connections.increment(),
         Service::Smtp | Service::Smtps | Service::SmtpPlain => {
-            counters.smtp_connections.increment()
+            counters.smtp_connections.increment();
         }
         Service::Authority => {}
     }
