@@ -1,3 +1,5 @@
 //! The directory: which login leads to which mailbox, and where that lives.
 
-mod password;
+mod provider;
+
+pub use provider::{Provider, Service};
