@@ -14,16 +14,24 @@ mod preset;
 mod problem;
 mod provider;
 mod secret;
-mod top;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::mailbox::{Directory, Provider};
-use crate::proto;
+use toml::Spanned;
+use toml::de::DeTable;
 
-pub use listener::{Certificate, Listener};
+use document::Section;
+use listener::Addresses;
+use mailbox::{Mailboxes, Providers};
+use problem::Report;
+
+use crate::mailbox::{Directory, KEY_LENGTH, Provider};
+use crate::proto;
+use crate::secret::Secret;
+
+pub use listener::{Certificate, Listener, TLS_MODES};
 pub use place::{NotFound, find};
 pub use problem::{Invalid, Unreadable};
 
@@ -123,11 +131,109 @@ impl Config {
     /// print secrets, if it names any.
     ///
     /// # Errors
-    /// [`Unreadable`], or everything that is wrong with it.
+    /// Why there is no configuration: everything that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, Error> {
+        let mut key = [0; KEY_LENGTH];
+        getrandom::fill(&mut key).map_err(Error::Randomness)?;
         let text = problem::read(path)?;
-        top::finish(path, &text).map_err(Error::Invalid)
+        let table = DeTable::parse(&text).map_err(|error| Invalid::syntax(path, &text, &error))?;
+        let report = Report::new(path, &text);
+        let draft = Self::read(Section::root(table), &Secret::new(key), &report);
+        Ok(Self { warnings: report.close()?, ..draft })
     }
+
+    /// What the file says, with defaults in place of what is wrong: all of it shall be reported.
+    fn read(mut root: Section<'_>, key: &Secret<[u8; KEY_LENGTH]>, report: &Report<'_>) -> Self {
+        let name = name(&mut root, report);
+        let state_directory = root.file("state_directory", report);
+        let providers = providers(&mut root, report);
+        let listeners = listeners(&mut root, &providers, report);
+        let directory = directory(&mut root, &providers, Directory::new(key), report);
+        let mut tls = root.section("tls", report);
+        let ca_files = ca_files(&mut tls, report);
+        tls.finish(report);
+        let config = Self {
+            path: report.path.to_owned(),
+            name: name.unwrap_or_else(host::default_name),
+            state_directory: state_directory
+                .map_or_else(place::state_directory, Spanned::into_inner),
+            ca_files,
+            listeners,
+            providers: providers.into_values().flatten().collect(),
+            directory,
+            timeouts: Timeouts::read(root.section("timeouts", report), report),
+            limits: Limits::read(root.section("limits", report), report),
+            log: Log::read(root.section("log", report), report),
+            warnings: Vec::new(),
+        };
+        root.finish(report);
+        config
+    }
+}
+
+fn name(root: &mut Section<'_>, report: &Report<'_>) -> Option<String> {
+    let name = root.text("name", report)?;
+    if !host::is_ehlo_name(name.get_ref()) {
+        let title = format!("{:?} is no name that mail servers accept", name.get_ref());
+        report.problem(name.span(), title, "a domain name, or an address as in \"[192.0.2.1]\"");
+    }
+    Some(name.into_inner())
+}
+
+fn providers(root: &mut Section<'_>, report: &Report<'_>) -> Providers {
+    let mut providers = Providers::new();
+    for (name, section) in root.named_sections("provider", report) {
+        let provider = provider::read(&name, section, report);
+        providers.insert(name.into_inner(), provider);
+    }
+    providers
+}
+
+fn listeners(root: &mut Section<'_>, providers: &Providers, report: &Report<'_>) -> Vec<Listener> {
+    let sections = root.sections("listener", report);
+    if sections.is_empty() {
+        report.problem(0..0, "nothing to listen on", "add a [[listener]]");
+    }
+    let mut taken = Addresses::default();
+    let mut listeners = Vec::new();
+    for section in sections {
+        let span = section.span();
+        let Some(listener) = Listener::read(section, &mut taken, report) else {
+            continue;
+        };
+        let name = listener.protocol.name;
+        if !providers.values().flatten().any(|provider| provider.service(name).is_some()) {
+            report.warn(
+                &span,
+                format!("no provider has a host for {name}: every login here will fail"),
+            );
+        }
+        listeners.push(listener);
+    }
+    listeners
+}
+
+fn directory(
+    root: &mut Section<'_>,
+    providers: &Providers,
+    empty: Directory,
+    report: &Report<'_>,
+) -> Directory {
+    let sections = root.sections("mailbox", report);
+    if sections.is_empty() {
+        report.problem(0..0, "no one to let in", "add a [[mailbox]]");
+    }
+    let mut mailboxes = Mailboxes::new(providers, empty);
+    for section in sections {
+        mailboxes.read(section, report);
+    }
+    mailboxes.close(report)
+}
+
+fn ca_files(tls: &mut Section<'_>, report: &Report<'_>) -> Vec<PathBuf> {
+    let files = tls.files("ca_file", report);
+    files.iter().for_each(|file| drop(listener::check_readable(file, report)));
+    files.into_iter().map(Spanned::into_inner).collect()
 }
 
 /// Why there is no configuration.
@@ -138,5 +244,8 @@ pub enum Error {
     Unreadable(#[from] Unreadable),
     /// Its content is wrong.
     #[error(transparent)]
-    Invalid(Invalid),
+    Invalid(#[from] Invalid),
+    /// The system has no randomness to remember logins under.
+    #[error("the system gives no random numbers: {0}")]
+    Randomness(getrandom::Error),
 }

@@ -41,7 +41,9 @@ pub enum InvalidHash {
     #[error("this hash has parameters that argon2id doesn't take")]
     Parameters,
     /// A cost that would hang logins.
-    #[error("checking this hash would cost too much: at most m={MAX_MEMORY} (1 GiB), t={MAX_PASSES}, p={MAX_LANES}")]
+    #[error(
+        "checking this hash would cost too much: at most m={MAX_MEMORY} (1 GiB), t={MAX_PASSES}, p={MAX_LANES}"
+    )]
     TooCostly,
 }
 
@@ -88,7 +90,7 @@ impl Hash {
         let (Some(salt), Some(output)) = (phc.salt, phc.hash) else {
             return Err(InvalidHash::NotPhc);
         };
-        bounded(&parameters)?;
+        bounded(parameters)?;
         Ok(Self { parameters, salt: salt.as_ref().into(), output: output.as_bytes().into() })
     }
 
@@ -123,11 +125,11 @@ impl Hash {
 pub fn hash(
     password: &Secret<String>,
     salt: [u8; SALT_LENGTH],
-    parameters: Parameters,
+    parameters: &Parameters,
 ) -> Result<String, InvalidHash> {
-    bounded(&parameters)?;
+    bounded(parameters)?;
     let mut computed = [0; Params::DEFAULT_OUTPUT_LEN];
-    compute(password, &salt, &parameters, &mut computed).map_err(|_| InvalidHash::Parameters)?;
+    compute(password, &salt, parameters, &mut computed).map_err(|_| InvalidHash::Parameters)?;
     Ok(format!(
         "${}$v={}${parameters}${}${}",
         Algorithm::Argon2id.as_str(),
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_hash_matches_its_password_only() {
-        let text = hash(&Secret::from("correct horse"), [7; SALT_LENGTH], cheap()).unwrap();
+        let text = hash(&Secret::from("correct horse"), [7; SALT_LENGTH], &cheap()).unwrap();
         assert!(text.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{text}");
         let hash = Hash::parse(&text).unwrap();
         assert!(hash.matches(&Secret::from("correct horse")));
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn salts_make_hashes_differ() {
-        let hashed = |salt| hash(&Secret::from("same"), [salt; SALT_LENGTH], cheap()).unwrap();
+        let hashed = |salt| hash(&Secret::from("same"), [salt; SALT_LENGTH], &cheap()).unwrap();
         assert_ne!(hashed(1), hashed(2));
     }
 
@@ -203,14 +205,32 @@ mod tests {
             ("$argon2id$", InvalidHash::NotPhc),
             ("$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ", InvalidHash::NotPhc),
             ("$2b$12$abcdefghijklmnopqrstuv", InvalidHash::Algorithm("bcrypt")),
-            ("$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", InvalidHash::Algorithm("argon2i")),
+            (
+                "$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+                InvalidHash::Algorithm("argon2i"),
+            ),
             ("{SSHA}abc", InvalidHash::Algorithm("an LDAP scheme")),
             ("$argon2id$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", InvalidHash::Version),
-            ("$argon2id$v=19$m=8,t=1,x=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", InvalidHash::Parameters),
-            ("$argon2id$v=19$m=7,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", InvalidHash::Parameters),
-            ("$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", InvalidHash::TooCostly),
-            ("$argon2id$v=19$m=8,t=17,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", InvalidHash::TooCostly),
-            ("$argon2id$v=19$m=4096,t=1,p=17$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", InvalidHash::TooCostly),
+            (
+                "$argon2id$v=19$m=8,t=1,x=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+                InvalidHash::Parameters,
+            ),
+            (
+                "$argon2id$v=19$m=7,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+                InvalidHash::Parameters,
+            ),
+            (
+                "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+                InvalidHash::TooCostly,
+            ),
+            (
+                "$argon2id$v=19$m=8,t=17,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+                InvalidHash::TooCostly,
+            ),
+            (
+                "$argon2id$v=19$m=4096,t=1,p=17$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+                InvalidHash::TooCostly,
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(Hash::parse(text).err(), Some(expected), "{text}");
