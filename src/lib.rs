@@ -1,5 +1,8 @@
-//! An authenticating mail proxy: old programs log in with a password, the mail service gets an
-//! OAuth 2.0 access token.
+//! gatepost stands between mail programs that only know a user name and a password and mail services
+//! that only accept OAuth 2.0.
+//!
+//! The modules stand in the order of their floors: each names only modules above it in this list.
+//! ARCHITECTURE.md tells the rest.
 
 pub mod secret;
 

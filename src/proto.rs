@@ -8,6 +8,8 @@ mod inbox;
 mod refusal;
 pub mod smtp;
 
+use zeroize::Zeroizing;
+
 use crate::sasl::Login;
 use crate::secret::Secret;
 
@@ -154,17 +156,22 @@ pub trait Session: Send {
     fn advance(&mut self, inbox: &mut Inbox) -> Result<Step<Self::Outcome>, Refusal>;
 }
 
-/// What a session wants next.
-#[derive(Debug)]
+/// What a session wants next. It doesn't print: what is to be sent may hold a token.
 pub enum Step<T> {
     /// More bytes.
     Read,
     /// These bytes sent.
-    Write(Vec<u8>),
+    Write(Zeroizing<Vec<u8>>),
     /// TLS on this connection, now.
     StartTls,
     /// Nothing more: this is the outcome.
     Done(T),
+}
+
+impl<T> Step<T> {
+    fn write(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::Write(Zeroizing::new(bytes.into()))
+    }
 }
 
 /// The client's half until it offers a login; then one of [`refuse`](Self::refuse) and
@@ -200,6 +207,10 @@ pub struct Ready {
 }
 
 impl Ready {
+    fn new(announced: Announced) -> Self {
+        Self { announced }
+    }
+
     /// What the upstream announced on the way.
     pub fn announced(&self) -> &Announced {
         &self.announced
@@ -209,6 +220,10 @@ impl Ready {
 /// Proof that both halves are authenticated and the client knows. Only a downstream session that
 /// was given a [`Ready`] makes one; a splice asks for it.
 #[derive(Debug)]
-pub struct Clearance {
-    _private: (),
+pub struct Clearance(());
+
+impl Clearance {
+    fn of(_ready: &Ready) -> Self {
+        Self(())
+    }
 }

@@ -44,7 +44,8 @@ impl Inbox {
         self.compact();
         // Growth in place would leave a copy of what may be a password in freed memory.
         if self.bytes.len() + bytes.len() > self.bytes.capacity() {
-            let mut larger = Vec::with_capacity((self.bytes.len() + bytes.len()).next_power_of_two());
+            let mut larger =
+                Vec::with_capacity((self.bytes.len() + bytes.len()).next_power_of_two());
             larger.extend_from_slice(&self.bytes);
             self.bytes.zeroize();
             self.bytes = larger;
@@ -74,6 +75,11 @@ impl Inbox {
                 Err(TooLong)
             }
         }
+    }
+
+    /// The next line with its ending, left where it is; `None` until its end is there.
+    pub fn peek_line(&self) -> Option<&[u8]> {
+        memchr(b'\n', self.unread()).map(|end| &self.unread()[..=end])
     }
 
     /// Takes `count` bytes once they are all there.

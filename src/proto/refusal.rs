@@ -48,6 +48,8 @@ pub struct Refusal {
     pub cause: Cause,
     /// What happened and what to do, for the operator. Never holds a secret.
     pub explanation: String,
+    /// The mailbox that the login led to, where it got so far: the client may hear its name.
+    pub mailbox: Option<String>,
     /// The upstream's own line, where its words are worth more than ours.
     pub verbatim: Option<String>,
 }
@@ -55,29 +57,39 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal for `cause`, explained to the operator.
     pub fn new(cause: Cause, explanation: impl Into<String>) -> Self {
-        Self { cause, explanation: explanation.into(), verbatim: None }
+        Self { cause, explanation: explanation.into(), mailbox: None, verbatim: None }
     }
 
-    /// The same, with the upstream's own line.
+    /// The same, about the mailbox at `address`.
     #[must_use]
-    pub fn quoting(self, line: impl Into<String>) -> Self {
-        Self { verbatim: Some(line.into()), ..self }
+    pub fn about(self, address: &str) -> Self {
+        Self { mailbox: Some(address.to_owned()), ..self }
+    }
+
+    /// The same, with the upstream's own line: cut at 400 characters, its control characters gone,
+    /// so that it can stand in one line of a reply or of the journal.
+    #[must_use]
+    pub fn quoting(self, line: &str) -> Self {
+        let line = line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+        Self { verbatim: Some(line), ..self }
     }
 
     /// What the client hears, in any protocol: no secret, no name of another mailbox, no detail that
     /// helps an attacker.
-    pub fn reply(&self) -> &'static str {
-        match self.cause {
+    pub fn reply(&self) -> String {
+        let text = match self.cause {
             Cause::LoginRejected => "Authentication failed",
             Cause::NotAuthorized => "Not authorized for the requested mailbox",
-            Cause::SignInNeeded => "Sign-in needed for this mailbox; see gatepost's journal",
+            Cause::SignInNeeded => "Sign-in needed; see gatepost's journal",
             Cause::Misconfigured => "Mailbox configuration is incomplete; see gatepost's journal",
             Cause::ForbiddenByPolicy => "Blocked by the tenant's policy; see gatepost's journal",
             Cause::AuthorityUnavailable => "Temporary authentication failure",
             Cause::UpstreamUnreachable => "Mail server can't be reached",
             Cause::UpstreamUnavailable => "Mail server is busy, try again later",
             Cause::TokenRefused => "Mail server refused the access; see gatepost's journal",
-            Cause::MailboxNotOpened => "Mail server doesn't open this mailbox; see gatepost's journal",
+            Cause::MailboxNotOpened => {
+                "Mail server doesn't open this mailbox; see gatepost's journal"
+            }
             Cause::UpstreamProtocol => "Mail server answered out of turn",
             Cause::StartTlsInjection => "Data behind STARTTLS",
             Cause::TooManyConnections => "Too many connections",
@@ -85,6 +97,10 @@ impl Refusal {
             Cause::TooManyFailedLogins => "Too many failed logins",
             Cause::TimedOut => "Timed out",
             Cause::Stopping => "Service is stopping",
+        };
+        match &self.mailbox {
+            Some(address) => format!("{text} ({address})"),
+            None => text.to_owned(),
         }
     }
 

@@ -1,0 +1,94 @@
+//! Whole commands out of lines and literals.
+
+use zeroize::Zeroizing;
+
+use super::grammar::{Literal, announced_literal};
+use crate::proto::{Inbox, Limits, TooLong};
+
+/// The command being read. Its octets may be a password: they are wiped.
+#[derive(Default)]
+pub(super) struct Framing {
+    octets: Zeroizing<Vec<u8>>,
+    literals: u32,
+    awaiting: Awaiting,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Awaiting {
+    #[default]
+    Line,
+    Literal(u32),
+}
+
+/// What the unread bytes came to.
+pub(super) enum Frame {
+    /// More bytes are needed.
+    Incomplete,
+    /// The client waits for a continuation before it sends a literal.
+    Continue,
+    /// A whole command: literals inline, without the last line ending.
+    Command(Zeroizing<Vec<u8>>),
+    /// A line over its limit, or a synchronising literal that isn't asked for: what was read of the
+    /// command, whose tag the answer needs.
+    TooLong(Zeroizing<Vec<u8>>),
+    /// A non-synchronising literal over its limit is on its way and can't be stopped.
+    Flood,
+}
+
+/// LOGIN has two arguments; no command before login has more literals.
+const MOST_LITERALS: u32 = 2;
+
+impl Framing {
+    pub(super) fn next(&mut self, inbox: &mut Inbox, limits: &Limits) -> Frame {
+        loop {
+            match self.awaiting {
+                Awaiting::Literal(octets) => {
+                    let Some(literal) = inbox.octets(octets as usize) else {
+                        return Frame::Incomplete;
+                    };
+                    self.extend(&literal);
+                    self.awaiting = Awaiting::Line;
+                }
+                Awaiting::Line => match inbox.line(limits.line) {
+                    Ok(None) => return Frame::Incomplete,
+                    Err(TooLong) => return Frame::TooLong(self.restart()),
+                    Ok(Some(line)) => {
+                        self.extend(&line);
+                        let Some(literal) = announced_literal(&line) else {
+                            return Frame::Command(self.restart());
+                        };
+                        if let Some(frame) = self.announce(literal, limits) {
+                            return frame;
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn announce(&mut self, literal: Literal, limits: &Limits) -> Option<Frame> {
+        self.literals += 1;
+        let fits = literal.octets as usize <= limits.literal && self.literals <= MOST_LITERALS;
+        match (fits, literal.synchronising) {
+            (false, true) => Some(Frame::TooLong(self.restart())),
+            (false, false) => Some(Frame::Flood),
+            (true, synchronising) => {
+                self.extend(b"\r\n");
+                self.awaiting = Awaiting::Literal(literal.octets);
+                synchronising.then_some(Frame::Continue)
+            }
+        }
+    }
+
+    /// Growth in place would leave a copy in freed memory.
+    fn extend(&mut self, octets: &[u8]) {
+        let mut larger = Zeroizing::new(Vec::with_capacity(self.octets.len() + octets.len()));
+        larger.extend_from_slice(&self.octets);
+        larger.extend_from_slice(octets);
+        self.octets = larger;
+    }
+
+    fn restart(&mut self) -> Zeroizing<Vec<u8>> {
+        std::mem::take(self).octets
+    }
+}

@@ -1,0 +1,220 @@
+//! The service's half of SMTP.
+
+use super::grammar::{self, Reply};
+use super::verdict;
+use crate::proto::{
+    Announced, Cause, Inbox, Ready, Refusal, Security, Session, Step, TooLong, UpstreamTerms,
+};
+use crate::sasl::{self, Client, Complaint};
+
+/// An SMTP client that logs in with an access token, and no more.
+pub(super) struct Upstream {
+    terms: UpstreamTerms,
+    awaiting: Awaiting,
+    reply: Reply,
+    reply_octets: usize,
+    extensions: Vec<String>,
+    complaint: Option<Complaint>,
+}
+
+enum Awaiting {
+    Greeting,
+    /// The reply to the EHLO in clear, before STARTTLS.
+    ClearExtensions,
+    Go,
+    TlsHandshake,
+    Extensions,
+    Challenge(Box<dyn Client>),
+    Verdict(Box<dyn Client>),
+}
+
+impl Upstream {
+    pub(super) fn new(terms: UpstreamTerms) -> Self {
+        Self {
+            terms,
+            awaiting: Awaiting::Greeting,
+            reply: Reply::default(),
+            reply_octets: 0,
+            extensions: Vec::new(),
+            complaint: None,
+        }
+    }
+
+    fn turn(&mut self, reply: &Reply) -> Result<Step<Ready>, Refusal> {
+        match std::mem::replace(&mut self.awaiting, Awaiting::Greeting) {
+            Awaiting::Greeting => {
+                expect(reply, 220)?;
+                self.awaiting = match self.terms.security {
+                    Security::StartTls => Awaiting::ClearExtensions,
+                    Security::Implicit | Security::Plain => Awaiting::Extensions,
+                };
+                Ok(self.ehlo())
+            }
+            Awaiting::ClearExtensions => {
+                expect(reply, 250)?;
+                if !has_keyword(&reply.lines, "STARTTLS") {
+                    return Err(no_starttls());
+                }
+                self.awaiting = Awaiting::Go;
+                Ok(Step::write(*b"STARTTLS\r\n"))
+            }
+            Awaiting::Go => {
+                expect(reply, 220)?;
+                self.awaiting = Awaiting::TlsHandshake;
+                Ok(Step::StartTls)
+            }
+            Awaiting::TlsHandshake => Err(out_of_turn(reply)),
+            Awaiting::Extensions => {
+                expect(reply, 250)?;
+                self.extensions = reply.lines.iter().skip(1).cloned().collect();
+                self.auth()
+            }
+            Awaiting::Challenge(client) => self.challenge(client, reply),
+            Awaiting::Verdict(client) => self.verdict(client, reply),
+        }
+    }
+
+    fn ehlo<T>(&self) -> Step<T> {
+        Step::write(format!("EHLO {}\r\n", self.terms.name))
+    }
+
+    /// Without an initial response: a line with a token in it is longer than the 512 octets that RFC
+    /// 4954 section 4 allows, and Gmail insists on them.
+    fn auth(&mut self) -> Result<Step<Ready>, Refusal> {
+        let offered = mechanisms(&self.extensions);
+        let client = sasl::choose(offered.iter().map(String::as_str))
+            .and_then(|name| sasl::client(name, &self.terms.identity, &self.terms.token))
+            .ok_or_else(|| no_mechanism(&offered))?;
+        let command = format!("AUTH {}\r\n", client.name());
+        self.awaiting = Awaiting::Challenge(client);
+        Ok(Step::write(command))
+    }
+
+    fn challenge(
+        &mut self,
+        client: Box<dyn Client>,
+        reply: &Reply,
+    ) -> Result<Step<Ready>, Refusal> {
+        expect(reply, 334)?;
+        let mut response = sasl::encode(client.initial_response().reveal());
+        response.push_str("\r\n");
+        self.awaiting = Awaiting::Verdict(client);
+        Ok(Step::write(std::mem::take(&mut *response)))
+    }
+
+    fn verdict(&mut self, client: Box<dyn Client>, reply: &Reply) -> Result<Step<Ready>, Refusal> {
+        match reply.code {
+            235 => {
+                let after_login = std::mem::take(&mut self.extensions);
+                let announced = Announced { before_login: Vec::new(), after_login };
+                Ok(Step::Done(Ready::new(announced)))
+            }
+            // An error challenge: its answer brings the verdict. A second one is none.
+            334 if self.complaint.is_none() => {
+                self.complaint =
+                    Some(Complaint::read(reply.lines.concat().as_bytes()).unwrap_or_default());
+                let mut answer = sasl::encode(client.answer());
+                answer.push_str("\r\n");
+                self.awaiting = Awaiting::Verdict(client);
+                Ok(Step::write(std::mem::take(&mut *answer)))
+            }
+            _ => Err(self.refused(reply)),
+        }
+    }
+
+    fn refused(&self, reply: &Reply) -> Refusal {
+        let mut refusal = verdict::refusal(reply);
+        if let Some(complaint) = &self.complaint {
+            refusal.explanation.push_str(&format!(" (about the token: {complaint})"));
+        }
+        refusal
+    }
+
+    /// Takes lines until a reply is whole.
+    fn read_reply(&mut self, inbox: &mut Inbox) -> Result<Option<Reply>, Refusal> {
+        loop {
+            let line = match inbox.line(self.terms.limits.line) {
+                Ok(Some(line)) => line,
+                Ok(None) => return Ok(None),
+                Err(TooLong) => return Err(garbled("a line longer than its limit")),
+            };
+            self.reply_octets += line.len() + 2;
+            if self.reply_octets > self.terms.limits.reply {
+                return Err(garbled("a reply longer than its limit"));
+            }
+            let parsed = grammar::reply_line(&line)
+                .ok_or_else(|| garbled("a line that is no SMTP reply"))?;
+            self.reply.code = parsed.code;
+            self.reply.lines.push(String::from_utf8_lossy(parsed.text).into_owned());
+            if parsed.last {
+                self.reply_octets = 0;
+                return Ok(Some(std::mem::take(&mut self.reply)));
+            }
+        }
+    }
+}
+
+impl Session for Upstream {
+    type Outcome = Ready;
+
+    fn advance(&mut self, inbox: &mut Inbox) -> Result<Step<Ready>, Refusal> {
+        if matches!(self.awaiting, Awaiting::TlsHandshake) {
+            self.awaiting = Awaiting::Extensions;
+            return Ok(self.ehlo());
+        }
+        match self.read_reply(inbox)? {
+            Some(reply) => self.turn(&reply),
+            None => Ok(Step::Read),
+        }
+    }
+}
+
+fn expect(reply: &Reply, code: u16) -> Result<(), Refusal> {
+    match reply.code {
+        found if found == code => Ok(()),
+        400.. => Err(verdict::refusal(reply)),
+        _ => Err(out_of_turn(reply)),
+    }
+}
+
+fn has_keyword(lines: &[String], keyword: &str) -> bool {
+    lines
+        .iter()
+        .any(|line| line.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(keyword)))
+}
+
+/// What the AUTH line names, in the RFC's form and in the older `AUTH=`.
+fn mechanisms(extensions: &[String]) -> Vec<String> {
+    let is_auth = |word: &str| word.eq_ignore_ascii_case("AUTH");
+    extensions
+        .iter()
+        .map(|line| line.split([' ', '=']))
+        .filter_map(|mut words| words.next().is_some_and(is_auth).then_some(words))
+        .flatten()
+        .map(str::to_owned)
+        .collect()
+}
+
+fn garbled(what: &str) -> Refusal {
+    let explanation = format!(
+        "The mail host sent {what}. Check that host, port and security belong to an SMTP submission service"
+    );
+    Refusal::new(Cause::UpstreamProtocol, explanation)
+}
+
+fn out_of_turn(reply: &Reply) -> Refusal {
+    garbled("a reply that doesn't belong here").quoting(&reply.text())
+}
+
+fn no_starttls() -> Refusal {
+    let explanation = "The mail host offers no STARTTLS, and a token doesn't go out in clear. Check host and port, or whether something on the way strips it";
+    Refusal::new(Cause::UpstreamUnreachable, explanation)
+}
+
+fn no_mechanism(offered: &[String]) -> Refusal {
+    let explanation = format!(
+        "The mail host offers neither XOAUTH2 nor OAUTHBEARER (it offers: {}). Check the provider's host",
+        offered.join(" ")
+    );
+    Refusal::new(Cause::Misconfigured, explanation)
+}
