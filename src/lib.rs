@@ -10,9 +10,17 @@ pub mod sasl;
 
 pub mod proto;
 
+pub mod tls;
+
+pub mod wire;
+
 pub mod oauth;
 
 pub mod mailbox;
+
+pub mod store;
+
+pub mod tokens;
 
 pub mod config;
 
