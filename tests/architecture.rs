@@ -15,7 +15,7 @@ use source::Source;
 
 /// The floors from the ground up: a module names its own floor and those before it.
 const FLOORS: [&str; 13] = [
-    "secret", "sasl", "proto", "oauth", "mailbox", "wire", "tls", "store", "tokens", "relay",
+    "secret", "sasl", "proto", "oauth", "mailbox", "tls", "wire", "store", "tokens", "relay",
     "config", "daemon", "cli",
 ];
 
