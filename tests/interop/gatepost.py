@@ -78,9 +78,7 @@ class Gatepost(Daemon):
         config = folder / "gatepost.toml"
         config.write_text(text)
         environment = {**os.environ, "NO_COLOR": "1"}
-        super().__init__("gatepost", folder, [binary(), "-c", config, "run"], env=environment)
-        for port, context in ports:
-            self.await_greeting(port, context)
+        super().__init__("gatepost", folder, [binary(), "-c", config, "run"], ports, env=environment)
 
     @staticmethod
     def _mailbox(folder, world, mailbox):
