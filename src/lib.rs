@@ -32,5 +32,3 @@ pub mod relay;
 pub mod config;
 
 pub mod daemon;
-
-pub mod cli;

@@ -127,14 +127,16 @@ impl Relay {
         let Some((downstream, upstream, clearance)) = through else {
             return;
         };
-        let patience = Patience { idle: self.timeouts.session_idle, half_closed: self.timeouts.half_closed };
+        let patience =
+            Patience { idle: self.timeouts.session_idle, half_closed: self.timeouts.half_closed };
         let (traffic, end) = splice(downstream, upstream, clearance, patience).await;
         journal(traffic, &end, start.elapsed());
     }
 
     /// Tells a client in its protocol that there is no room, and closes.
     pub async fn turn_away(&self, entrance: &Entrance, stream: TcpStream) {
-        let refusal = Refusal::new(Cause::TooManyConnections, "`connections` under [limits] is reached");
+        let refusal =
+            Refusal::new(Cause::TooManyConnections, "`connections` under [limits] is reached");
         let client = Client::new(stream, entrance, self.terms(entrance, Vec::new()));
         // In clear words don't reach a client that waits for TLS.
         if entrance.privacy != Privacy::Tls {
@@ -142,8 +144,14 @@ impl Relay {
         }
     }
 
-    async fn through(&self, entrance: &Entrance, stream: TcpStream, stop: &CancellationToken) -> Option<(Wire, Wire, Clearance)> {
-        let mut client = Client::new(stream, entrance, self.terms(entrance, self.honoured(entrance)));
+    async fn through(
+        &self,
+        entrance: &Entrance,
+        stream: TcpStream,
+        stop: &CancellationToken,
+    ) -> Option<(Wire, Wire, Clearance)> {
+        let mut client =
+            Client::new(stream, entrance, self.terms(entrance, self.honoured(entrance)));
         let login = timeout(self.timeouts.login_total, self.log_in(&mut client));
         let outcome = tokio::select! {
             outcome = login => outcome.unwrap_or(Err(Halt::TimedOut)),
@@ -151,7 +159,8 @@ impl Relay {
         };
         match outcome {
             Ok(Some(Opened { wire, ready })) => {
-                let (downstream, clearance) = client.accept(ready, self.timeouts.session_idle).await?;
+                let (downstream, clearance) =
+                    client.accept(ready, self.timeouts.session_idle).await?;
                 Some((downstream, wire, clearance))
             }
             Ok(None) => {
@@ -177,14 +186,18 @@ impl Relay {
                 Err(refusal) => client.refuse(&refusal, self.timeouts.login_idle).await?,
             }
         }
-        Err(Refusal::new(Cause::TooManyFailedLogins, "`failed_logins` under [limits] is reached").into())
+        Err(Refusal::new(Cause::TooManyFailedLogins, "`failed_logins` under [limits] is reached")
+            .into())
     }
 
     async fn open(&self, protocol: &'static Protocol, login: Login) -> Result<Opened, Refusal> {
         Span::current().record("user", &login.authcid);
         let mailbox = self.admit(login).await?;
         Span::current().record("mailbox", &mailbox.address);
-        let service = mailbox.provider.service(protocol.name).ok_or_else(|| no_service(protocol, &mailbox))?;
+        let service = mailbox
+            .provider
+            .service(protocol.name)
+            .ok_or_else(|| no_service(protocol, &mailbox))?;
         let opened = self.reach(protocol, &mailbox, service).await;
         opened.map_err(|refusal| refusal.about(&mailbox.address))
     }
@@ -200,12 +213,18 @@ impl Relay {
             let _permit = permit;
             directory.verify(&login)
         };
-        let unchecked = |_| Refusal::new(Cause::AuthorityUnavailable, "the password check didn't finish");
+        let unchecked =
+            |_| Refusal::new(Cause::AuthorityUnavailable, "the password check didn't finish");
         tokio::task::spawn_blocking(check).await.map_err(unchecked)?
     }
 
     /// Steps 5 to 7, and once more with another token where the upstream refuses one that was at hand.
-    async fn reach(&self, protocol: &'static Protocol, mailbox: &Mailbox, service: &Service) -> Result<Opened, Refusal> {
+    async fn reach(
+        &self,
+        protocol: &'static Protocol,
+        mailbox: &Mailbox,
+        service: &Service,
+    ) -> Result<Opened, Refusal> {
         let (refusal, bearer) = match self.attempt(protocol, mailbox, service).await {
             Ok(opened) => return Ok(opened),
             Err((refusal, bearer)) => (refusal, bearer),
@@ -215,13 +234,27 @@ impl Relay {
         if refused.is_none_or(|bearer| self.tokens.refused(&bearer) == Again::Pointless) {
             return Err(refusal);
         }
-        debug!(reason = refusal.explain(), "the upstream refused a token that was at hand; trying a new one");
+        debug!(
+            reason = refusal.explain(),
+            "the upstream refused a token that was at hand; trying a new one"
+        );
         self.attempt(protocol, mailbox, service).await.map_err(|(refusal, _)| refusal)
     }
 
-    async fn attempt(&self, protocol: &'static Protocol, mailbox: &Mailbox, service: &Service) -> Result<Opened, (Refusal, Option<Bearer>)> {
-        let bearer = self.tokens.bearer(&mailbox.provider, &mailbox.address, mailbox.refresh_token.as_ref(), &service.scope);
-        let (bearer, mut wire) = tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
+    async fn attempt(
+        &self,
+        protocol: &'static Protocol,
+        mailbox: &Mailbox,
+        service: &Service,
+    ) -> Result<Opened, (Refusal, Option<Bearer>)> {
+        let bearer = self.tokens.bearer(
+            &mailbox.provider,
+            &mailbox.address,
+            mailbox.refresh_token.as_ref(),
+            &service.scope,
+        );
+        let (bearer, mut wire) =
+            tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
         let terms = UpstreamTerms {
             name: self.name.clone(),
             security: service.security,
@@ -242,9 +275,12 @@ impl Relay {
 
     async fn dial(&self, service: &Service) -> Result<Wire, Refusal> {
         let address = (service.host.as_str(), service.port);
-        dial(address, service.security, &self.trust, self.timeouts.connect)
-            .await
-            .map_err(|why| Refusal::new(Cause::UpstreamUnreachable, format!("{}:{} can't be reached: {why}", service.host, service.port)))
+        dial(address, service.security, &self.trust, self.timeouts.connect).await.map_err(|why| {
+            Refusal::new(
+                Cause::UpstreamUnreachable,
+                format!("{}:{} can't be reached: {why}", service.host, service.port),
+            )
+        })
     }
 
     fn terms(&self, entrance: &Entrance, honoured: Vec<String>) -> DownstreamTerms {
@@ -258,21 +294,22 @@ impl Relay {
 
     /// What every upstream behind the entrance honours, once all of them have been asked.
     fn honoured(&self, entrance: &Entrance) -> Vec<String> {
-        let services = self.directory.services(entrance.protocol.name);
-        self.memory.honoured(services)
+        self.memory.honoured(self.directory.services(entrance.protocol.name))
     }
 }
 
 fn no_service(protocol: &Protocol, mailbox: &Mailbox) -> Refusal {
     let provider = &mailbox.provider.name;
-    let explanation = format!("the provider {provider:?} has no [provider.{provider}.{}]", protocol.name);
+    let explanation =
+        format!("the provider {provider:?} has no [provider.{provider}.{}]", protocol.name);
     Refusal::new(Cause::Misconfigured, explanation).about(&mailbox.address)
 }
 
 /// What went wrong between gatepost and the mail host, as far as the session didn't say it itself.
 fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
     let Service { host, port, .. } = service;
-    let unreachable = |what: String| Refusal::new(Cause::UpstreamUnreachable, format!("{host}:{port} {what}"));
+    let unreachable =
+        |what: String| Refusal::new(Cause::UpstreamUnreachable, format!("{host}:{port} {what}"));
     match halt {
         Halt::Refused(refusal) => refusal,
         Halt::Closed => unreachable("closed the connection during the login; it may be overloaded, or the port isn't the protocol's".into()),
@@ -292,7 +329,11 @@ fn journal(traffic: Traffic, end: &End, time: Duration) {
     match end {
         End::Finished => info!(sent, received, seconds, "ended"),
         End::Idle => info!(sent, received, seconds, "ended: nothing moved for too long"),
-        End::DownstreamBroke(error) => info!(sent, received, seconds, %error, "ended: the client's side broke"),
-        End::UpstreamBroke(error) => info!(sent, received, seconds, %error, "ended: the service's side broke"),
+        End::DownstreamBroke(error) => {
+            info!(sent, received, seconds, %error, "ended: the client's side broke")
+        }
+        End::UpstreamBroke(error) => {
+            info!(sent, received, seconds, %error, "ended: the service's side broke")
+        }
     }
 }

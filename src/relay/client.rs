@@ -6,7 +6,9 @@ use tokio::net::TcpStream;
 use tracing::{debug, info, warn};
 
 use super::Entrance;
-use crate::proto::{Cause, Clearance, Downstream, DownstreamTerms, Offer, Privacy, Protocol, Ready, Refusal};
+use crate::proto::{
+    Cause, Clearance, Downstream, DownstreamTerms, Offer, Privacy, Protocol, Ready, Refusal,
+};
 use crate::wire::{Halt, Handshake, Wire};
 
 /// A client that has no mailbox yet.
@@ -31,7 +33,9 @@ impl<'a> Client<'a> {
             return Ok(());
         }
         let handshake = Handshake::Accept(self.entrance.identity.as_ref());
-        tokio::time::timeout(patience, self.wire.start_tls(&handshake)).await.unwrap_or(Err(Halt::TimedOut))
+        tokio::time::timeout(patience, self.wire.start_tls(&handshake))
+            .await
+            .unwrap_or(Err(Halt::TimedOut))
     }
 
     /// Step 3.
@@ -41,14 +45,22 @@ impl<'a> Client<'a> {
     }
 
     /// Answers a login that leads nowhere.
-    pub(super) async fn refuse(&mut self, refusal: &Refusal, patience: Duration) -> Result<(), Halt> {
+    pub(super) async fn refuse(
+        &mut self,
+        refusal: &Refusal,
+        patience: Duration,
+    ) -> Result<(), Halt> {
         report(refusal);
         let words = self.session.refuse(refusal);
         tokio::time::timeout(patience, self.wire.write(&words)).await.unwrap_or(Err(Halt::TimedOut))
     }
 
     /// Step 8. `None` where the client left meanwhile.
-    pub(super) async fn accept(mut self, ready: Ready, patience: Duration) -> Option<(Wire, Clearance)> {
+    pub(super) async fn accept(
+        mut self,
+        ready: Ready,
+        patience: Duration,
+    ) -> Option<(Wire, Clearance)> {
         let mut doorway = self.session.accept(ready);
         match self.wire.drive(&mut *doorway, &Handshake::Accept(None), patience).await {
             Ok(clearance) => Some((self.wire, clearance)),
@@ -63,14 +75,22 @@ impl<'a> Client<'a> {
     pub(super) async fn part(mut self, halt: Halt, patience: Duration) {
         let refusal = match halt {
             Halt::Refused(refusal) => refusal,
-            Halt::TimedOut => Refusal::new(Cause::TimedOut, "the client took longer for its login than [timeouts] allows"),
-            Halt::Injected => Refusal::new(Cause::StartTlsInjection, "bytes in clear behind STARTTLS, which only an attacker on the way has use for"),
+            Halt::TimedOut => Refusal::new(
+                Cause::TimedOut,
+                "the client took longer for its login than [timeouts] allows",
+            ),
+            Halt::Injected => Refusal::new(
+                Cause::StartTlsInjection,
+                "bytes in clear behind STARTTLS, which only an attacker on the way has use for",
+            ),
             Halt::Tls(error) => {
                 info!(%error, "TLS with the client failed; it may speak only TLS 1.1 or older, no TLS at all, or not trust the listener's certificate");
                 return;
             }
             Halt::Closed => return debug!("the client left before a login"),
-            Halt::Broken(error) => return debug!(%error, "the client's connection broke before a login"),
+            Halt::Broken(error) => {
+                return debug!(%error, "the client's connection broke before a login");
+            }
         };
         report(&refusal);
         let words = self.session.refuse(&refusal);

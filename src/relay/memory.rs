@@ -39,7 +39,10 @@ impl Memory {
 
     /// What all of `services` announced; nothing until each of them has been asked, since a client may
     /// rely on it whichever it is led to.
-    pub(super) fn honoured<'a>(&self, services: impl IntoIterator<Item = &'a Service>) -> Vec<String> {
+    pub(super) fn honoured<'a>(
+        &self,
+        services: impl IntoIterator<Item = &'a Service>,
+    ) -> Vec<String> {
         let announced = lock(&self.announced);
         let known = |service| announced.get(&address(service)).map(|known| &known.after_login);
         let Some(lists) = services.into_iter().map(known).collect::<Option<Vec<_>>>() else {

@@ -168,6 +168,27 @@ async fn a_cancelled_login_is_bad() {
 }
 
 #[tokio::test]
+async fn a_mechanism_that_is_not_offered_is_bad_at_once() {
+    let standin = standin().await;
+    let mut client = Client::connect(&standin).await;
+    for mechanism in ["CRAM-MD5", "OAUTHBEARER"] {
+        let answer = client.command(&format!("AUTHENTICATE {mechanism}")).await;
+        assert_eq!(answer.verdict, "BAD Command Argument Error. 12");
+    }
+}
+
+#[tokio::test]
+async fn an_overlong_sasl_response_ends_the_connection() {
+    let standin = standin().await;
+    let mut client = Client::connect(&standin).await;
+    let tag = client.send_tagged("AUTHENTICATE XOAUTH2").await;
+    assert_eq!(client.line().await, "+ ");
+    client.send(format!("{}\r\n", "A".repeat(10_240)).as_bytes()).await;
+    assert_eq!(client.answer(&tag).await.verdict, "BAD Command Error. 10");
+    assert!(client.is_over().await);
+}
+
+#[tokio::test]
 async fn mail_commands_need_a_login() {
     let standin = standin().await;
     let mut client = Client::connect(&standin).await;

@@ -32,9 +32,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     async fn end_idle(&mut self, tag: &str, line: Option<Vec<u8>>) -> io::Result<Next> {
-        let verdict = match line {
-            Some(line) if line.eq_ignore_ascii_case(b"DONE") => Verdict::Ok,
-            _ => Verdict::Bad("Command Error. 12"),
+        let Some(line) = line else {
+            return self.refuse_overlong(tag).await;
+        };
+        let verdict = match line.eq_ignore_ascii_case(b"DONE") {
+            true => Verdict::Ok,
+            false => Verdict::Bad("Command Error. 12"),
         };
         self.conclude(tag, "IDLE", verdict, Response::default()).await
     }
