@@ -3,9 +3,12 @@
 //! Commands are read by imap-codec; responses are written here, in Exchange's words.
 
 mod authentication;
+mod capability;
 mod envelope;
 mod fetch;
 mod folders;
+mod grammar;
+mod idle;
 mod response;
 mod search;
 mod section;
@@ -19,17 +22,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imap_codec::CommandCodec;
-use imap_codec::decode::Decoder;
 use imap_codec::imap_types::command::{Command, CommandBody};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cloud::Cloud;
 use crate::dialogue::Dialogue;
 
+use capability::Stage;
 use response::Response;
-use selection::Expunges;
 use session::{Session, Verdict, WRONG_STATE};
 use wire::{Intake, Wire};
 
@@ -38,17 +39,10 @@ const GREETING: &str = "* OK The Microsoft Exchange IMAP4 service is ready. \
     [QQBNADYAUAAxADkAMgBDAEEAMAAwADkAMQAuAEUAVQBSAFAAMQA5ADIALgBQAFIATwBEAC4ATwBVAFQATABPAE8ASwAuAEMATwBNAA==]";
 const GOOGLE_GREETING: &str = "* OK Gimap ready for requests from 127.0.0.1 gatepost";
 
-const BEFORE_LOGIN: &str = "IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR UIDPLUS ID UNSELECT CHILDREN IDLE \
-    NAMESPACE LITERAL+";
-const AFTER_LOGIN: &str = "IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR UIDPLUS MOVE ID UNSELECT \
-    CLIENTACCESSRULES CLIENTNETWORKPRESENCELOCATION BACKENDAUTHENTICATE CHILDREN IDLE NAMESPACE LITERAL+";
-const GOOGLE_BEFORE_LOGIN: &str = "IMAP4rev1 UNSELECT IDLE NAMESPACE ID CHILDREN SASL-IR AUTH=XOAUTH2 AUTH=PLAIN \
-    AUTH=OAUTHBEARER";
-const GOOGLE_AFTER_LOGIN: &str =
-    "IMAP4rev1 UNSELECT IDLE NAMESPACE ID CHILDREN UIDPLUS MOVE LITERAL+";
-
 const SIGNING_OFF: &str = "Microsoft Exchange Server IMAP4 server signing off.";
 const NOT_CONNECTED: &str = "User is authenticated but not connected.";
+/// A client said nothing for too long, or went on after a refused login.
+const TIMED_OUT: &str = "Connection is closed. 13";
 const SESSION_EXPIRED: &str = "Session invalidated - AccessTokenExpired";
 
 /// Literals of a client that has not logged in: its name and password at most.
@@ -123,24 +117,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     /// One command and its answer.
     async fn turn(&mut self) -> io::Result<Next> {
         let (limit, deadline) = match self.phase {
-            Phase::Stranger => {
-                (LITERAL_LIMIT_BEFORE_LOGIN, self.opened + self.cloud.knobs().imap_auth_timeout)
-            }
+            Phase::Stranger => (LITERAL_LIMIT_BEFORE_LOGIN, self.login_until()),
             _ => (LITERAL_LIMIT, self.quiet_until()),
         };
         let Ok(intake) = timeout_at(deadline, self.wire.command(limit)).await else {
-            return self.bye("Connection is closed. 13").await;
+            return self.bye(TIMED_OUT).await;
         };
         match intake? {
-            Intake::Overlong(beginning) => self.bad(tag_of(&beginning), "Command Error. 10").await,
+            Intake::Overlong(beginning) => {
+                self.bad(grammar::tag(&beginning), "Command Error. 10").await
+            }
             Intake::Oversize(beginning) => {
-                self.say(&format!("{} NO [TOOBIG] The message is too large.", tag_of(&beginning)))
-                    .await?;
+                self.say(&format!(
+                    "{} NO [TOOBIG] The message is too large.",
+                    grammar::tag(&beginning)
+                ))
+                .await?;
                 Ok(Next::End)
             }
-            Intake::Command(octets) => match CommandCodec::default().decode(&octets) {
-                Ok((b"", command)) => self.answer(command).await,
-                _ => self.bad(tag_of(&octets), complaint(&octets)).await,
+            Intake::Command(octets) => match grammar::read(&octets) {
+                Ok(command) => self.answer(command).await,
+                Err(text) => self.bad(grammar::tag(&octets), text).await,
             },
         }
     }
@@ -151,7 +148,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         match command.body {
             CommandBody::Capability => {
                 let mut response = Response::default();
-                response.line(&format!("* CAPABILITY {}", self.capabilities()));
+                let list = capability::list(self.stage(), &self.cloud.knobs());
+                response.line(&format!("* CAPABILITY {list}"));
                 self.conclude(tag, name, Verdict::Ok, response).await
             }
             CommandBody::Logout => {
@@ -221,45 +219,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
     }
 
-    /// Waits with the client for something to happen (RFC 2177).
-    async fn idle(&mut self, tag: &str) -> io::Result<Next> {
-        let Phase::Member { session, expires } = &mut self.phase else {
-            return Ok(Next::Go);
-        };
-        let expires = *expires;
-        // Subscribed before the first report, so that nothing falls in between.
-        let mut changes = session.changes();
-        self.say("+ IDLE accepted, awaiting DONE command.").await?;
-        let quiet_until = self.quiet_until();
-        loop {
-            self.report().await?;
-            let expiry =
-                if self.cloud.knobs().imap_expire_sessions { expires } else { quiet_until };
-            tokio::select! {
-                line = self.wire.line() => return self.end_idle(tag, line?).await,
-                _ = changes.changed() => {}
-                () = sleep_until(expiry.min(quiet_until)) => {
-                    let reason = if expiry < quiet_until { SESSION_EXPIRED } else { "Connection is closed. 13" };
-                    return self.bye(reason).await;
-                }
-            }
-        }
-    }
-
-    async fn end_idle(&mut self, tag: &str, line: Option<Vec<u8>>) -> io::Result<Next> {
-        let done = line.is_some_and(|line| line.eq_ignore_ascii_case(b"DONE"));
-        let verdict = if done { Verdict::Ok } else { Verdict::Bad("Command Error. 12") };
-        self.conclude(tag, "IDLE", verdict, Response::default()).await
-    }
-
-    async fn report(&mut self) -> io::Result<()> {
-        let mut response = Response::default();
-        if let Phase::Member { session, .. } = &mut self.phase {
-            session.report(Expunges::Tell, &mut response);
-        }
-        self.wire.send(&response).await
-    }
-
     /// Sends what a command has to show and how it ended.
     async fn conclude(
         &mut self,
@@ -313,18 +272,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
     }
 
-    fn capabilities(&self) -> String {
-        let knobs = self.cloud.knobs();
-        let list = match (&self.phase, knobs.google) {
-            (Phase::Stranger, false) => BEFORE_LOGIN,
-            (Phase::Stranger, true) => GOOGLE_BEFORE_LOGIN,
-            (_, false) => AFTER_LOGIN,
-            (_, true) => GOOGLE_AFTER_LOGIN,
-        };
-        match knobs.imap_capability_without_sasl_ir {
-            true => list.replace(" SASL-IR", ""),
-            false => list.to_owned(),
+    fn stage(&self) -> Stage {
+        match self.phase {
+            Phase::Stranger => Stage::BeforeLogin,
+            _ => Stage::AfterLogin,
         }
+    }
+
+    fn login_until(&self) -> Instant {
+        self.opened + self.cloud.knobs().imap_auth_timeout
     }
 
     fn quiet_until(&self) -> Instant {
@@ -340,54 +296,4 @@ fn identity() -> Response {
     let mut response = Response::default();
     response.line("* ID (\"name\" \"Microsoft.Exchange.Imap4.Imap4Server\" \"version\" \"15.20\")");
     response
-}
-
-/// The tag of a command that could not be read; `*` where there is none.
-fn tag_of(octets: &[u8]) -> &str {
-    let tag = octets.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_".contains(byte);
-    let known = !tag.is_empty() && tag.len() <= 64 && tag.iter().all(fits);
-    std::str::from_utf8(tag).ok().filter(|_| known).unwrap_or("*")
-}
-
-/// What is wrong with a command that could not be read: its arguments, if its name is known.
-fn complaint(octets: &[u8]) -> &'static str {
-    const KNOWN: [&str; 30] = [
-        "APPEND",
-        "AUTHENTICATE",
-        "CAPABILITY",
-        "CHECK",
-        "CLOSE",
-        "COPY",
-        "CREATE",
-        "DELETE",
-        "EXAMINE",
-        "EXPUNGE",
-        "FETCH",
-        "ID",
-        "IDLE",
-        "LIST",
-        "LOGIN",
-        "LOGOUT",
-        "LSUB",
-        "MOVE",
-        "NAMESPACE",
-        "NOOP",
-        "RENAME",
-        "SEARCH",
-        "SELECT",
-        "STATUS",
-        "STORE",
-        "SUBSCRIBE",
-        "UID",
-        "UNSELECT",
-        "UNSUBSCRIBE",
-        "STARTTLS",
-    ];
-    let mut words = octets.split(|byte| byte.is_ascii_whitespace());
-    let name = words.nth(1).unwrap_or_default();
-    match KNOWN.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name)) {
-        true => "Command Argument Error. 12",
-        false => "Command Error. 11",
-    }
 }

@@ -7,18 +7,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use imap_codec::imap_types::auth::AuthMechanism;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::bearer::{Access, Admission, Bearer, Protocol, judge};
+use crate::knobs::Knobs;
 
 use super::session::Session;
-use super::{Conversation, Next, Phase, SIGNING_OFF};
+use super::{Conversation, Next, Phase, SIGNING_OFF, TIMED_OUT};
 
 /// What Gmail says to a bad token before it refuses: a JSON object to XOAUTH2, another to OAUTHBEARER.
 const XOAUTH2_CHALLENGE: &str =
     r#"{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}"#;
 const OAUTHBEARER_CHALLENGE: &str =
     r#"{"status":"invalid_token","scope":"https://mail.google.com/"}"#;
+
+/// A mechanism that is not on offer, an initial response where none is taken, an exchange taken back.
+const ARGUMENT_ERROR: &str = "Command Argument Error. 12";
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     /// `initial` is decoded, as the grammar has read it.
@@ -28,10 +32,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         mechanism: AuthMechanism<'_>,
         initial: Option<Vec<u8>>,
     ) -> io::Result<Next> {
-        if self.refusals > 0 {
-            return self.bye("Connection is closed. 13").await;
-        }
         let knobs = self.cloud.knobs().clone();
+        if self.refusals > 0 && !knobs.google {
+            return self.bye(TIMED_OUT).await;
+        }
         if knobs.imap_unavailable {
             return self.unavailable().await;
         }
@@ -39,24 +43,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             let text = format!("Request is throttled. Suggested Backoff Time: {wait} milliseconds");
             return self.bad(tag, &text).await;
         }
-        if initial.is_some() && knobs.imap_capability_without_sasl_ir {
-            return self.bad(tag, "Command Argument Error. 12").await;
+        let unannounced = initial.is_some() && knobs.imap_capability_without_sasl_ir;
+        if unannounced || !is_offered(&mechanism, &knobs) {
+            return self.bad(tag, ARGUMENT_ERROR).await;
         }
-        let Some(response) = self.sasl_response(initial).await? else {
-            return self.bad(tag, "Command Argument Error. 12").await;
+        let next = self.exchange(tag, &mechanism, initial).await?;
+        Ok(if knobs.drop_after_auth { Next::End } else { next })
+    }
+
+    /// The SASL exchange of a mechanism that is on offer.
+    async fn exchange(
+        &mut self,
+        tag: &str,
+        mechanism: &AuthMechanism<'_>,
+        initial: Option<Vec<u8>>,
+    ) -> io::Result<Next> {
+        let response = match self.sasl_response(initial).await? {
+            None => return self.refuse_overlong(tag).await,
+            Some(response) if response == b"*" => return self.bad(tag, ARGUMENT_ERROR).await,
+            Some(response) => response,
         };
         let bearer = match mechanism {
-            AuthMechanism::XOAuth2 => Bearer::read(&response),
-            AuthMechanism::OAuthBearer if knobs.google => oauthbearer(&response),
             AuthMechanism::Plain => return self.refuse_password(tag).await,
-            _ => return self.bad(tag, "Command Argument Error. 12").await,
+            AuthMechanism::OAuthBearer => oauthbearer(&response),
+            _ => Bearer::read(&response),
         };
-        let admission = bearer.and_then(|bearer| judge(&self.cloud, &bearer, Protocol::Imap).ok());
-        let next = match admission {
-            Some(admission) => self.admit(tag, &admission).await?,
-            None => self.refuse(tag, &mechanism).await?,
-        };
-        Ok(if knobs.drop_after_auth { Next::End } else { next })
+        match bearer.and_then(|bearer| judge(&self.cloud, &bearer, Protocol::Imap).ok()) {
+            Some(admission) => self.admit(tag, &admission).await,
+            None => self.refuse(tag, mechanism).await,
+        }
     }
 
     /// LOGIN, which Exchange no longer admits with any password.
@@ -66,13 +81,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         Ok(Next::Go)
     }
 
-    /// The response in base64, asked for unless it came along. `None`: the client has changed its mind.
+    /// The response in base64, asked for unless it came along, or `*`, which takes the command back. `None`: too long.
     async fn sasl_response(&mut self, initial: Option<Vec<u8>>) -> io::Result<Option<Vec<u8>>> {
         if let Some(initial) = initial {
             return Ok(Some(STANDARD.encode(initial).into_bytes()));
         }
         self.say("+ ").await?;
-        Ok(self.wire.line().await?.filter(|line| line != b"*"))
+        self.sasl_line().await
+    }
+
+    /// The rest of the line must not be read as commands.
+    pub(super) async fn refuse_overlong(&mut self, tag: &str) -> io::Result<Next> {
+        self.say(&format!("{tag} BAD Command Error. 10")).await?;
+        Ok(Next::End)
+    }
+
+    /// The login has to be through before the connection's time for it is up.
+    async fn sasl_line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let deadline = self.login_until();
+        timeout_at(deadline, self.wire.line()).await?
     }
 
     async fn admit(&mut self, tag: &str, admission: &Admission) -> io::Result<Next> {
@@ -110,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         };
         self.say(&format!("+ {}", STANDARD.encode(challenge))).await?;
         // An empty line, `AQ==` or `*`: the verdict is the same.
-        self.wire.line().await?;
+        self.sasl_line().await?;
         let verdict = "NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)";
         self.say(&format!("{tag} {verdict}")).await?;
         Ok(Next::Go)
@@ -120,6 +147,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.cloud.counters.imap_refusals.increment();
         self.say(&format!("{tag} NO Basic authentication is disabled.")).await?;
         self.bye(SIGNING_OFF).await
+    }
+}
+
+fn is_offered(mechanism: &AuthMechanism<'_>, knobs: &Knobs) -> bool {
+    match mechanism {
+        AuthMechanism::XOAuth2 | AuthMechanism::Plain => true,
+        AuthMechanism::OAuthBearer => knobs.google,
+        _ => false,
     }
 }
 

@@ -10,22 +10,22 @@ use super::response::Response;
 pub(super) fn write(headers: &[Header<'_>], raw: &[u8], response: &mut Response) {
     let header = Fields { headers, raw };
     response.text("(");
-    response.nstring(header.text(HeaderName::Date).as_deref());
+    response.nstring(header.text(&HeaderName::Date).as_deref());
     response.text(" ");
-    response.nstring(header.text(HeaderName::Subject).as_deref());
-    let from = header.addresses(HeaderName::From);
+    response.nstring(header.text(&HeaderName::Subject).as_deref());
+    let from = header.addresses(&HeaderName::From);
     // RFC 3501: a missing Sender or Reply-To is the same as From.
-    let sender = header.addresses(HeaderName::Sender).or(from);
-    let reply_to = header.addresses(HeaderName::ReplyTo).or(from);
+    let sender = header.addresses(&HeaderName::Sender).or(from);
+    let reply_to = header.addresses(&HeaderName::ReplyTo).or(from);
     let recipients = [HeaderName::To, HeaderName::Cc, HeaderName::Bcc];
-    let recipients = recipients.map(|name| header.addresses(name));
+    let recipients = recipients.map(|name| header.addresses(&name));
     for addresses in [from, sender, reply_to].into_iter().chain(recipients) {
         response.text(" ");
         write_addresses(addresses, response);
     }
     for name in [HeaderName::InReplyTo, HeaderName::MessageId] {
         response.text(" ");
-        response.nstring(header.text(name).as_deref());
+        response.nstring(header.text(&name).as_deref());
     }
     response.text(")");
 }
@@ -49,12 +49,12 @@ impl<'h, 'm> Fields<'h, 'm> {
         self.headers.iter().find(|header| header.name == *name)
     }
 
-    fn text(self, name: HeaderName<'_>) -> Option<Vec<u8>> {
-        Some(raw_value(self.field(&name)?, self.raw))
+    fn text(self, name: &HeaderName<'_>) -> Option<Vec<u8>> {
+        Some(raw_value(self.field(name)?, self.raw))
     }
 
-    fn addresses(self, name: HeaderName<'_>) -> Option<&'h Address<'m>> {
-        self.field(&name)?.value.as_address()
+    fn addresses(self, name: &HeaderName<'_>) -> Option<&'h Address<'m>> {
+        self.field(name)?.value.as_address()
     }
 }
 

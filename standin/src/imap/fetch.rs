@@ -96,7 +96,7 @@ impl Page<'_> {
             Item::Envelope => self.write_envelope(response),
             Item::Body => self.write_structure("BODY ", Detail::Basic, response),
             Item::BodyStructure => {
-                self.write_structure("BODYSTRUCTURE ", Detail::Extended, response)
+                self.write_structure("BODYSTRUCTURE ", Detail::Extended, response);
             }
             Item::Rfc822 => self.write_section("RFC822 ", None, None, response),
             Item::Rfc822Header => {
@@ -219,4 +219,68 @@ fn number(part: &Part) -> String {
 fn field_names(names: &[AString<'_>]) -> String {
     let name = |name: &AString<'_>| String::from_utf8_lossy(name.as_ref()).to_ascii_uppercase();
     super::response::parenthesized(names.iter().map(name))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use imap_codec::imap_types::command::CommandBody;
+
+    use crate::store::MailStore;
+
+    use super::*;
+    use crate::imap::grammar;
+
+    const ALL: &[u8] =
+        b"a FETCH 1 (BODY BODYSTRUCTURE ENVELOPE RFC822 RFC822.HEADER BODY[1] BODY[1.MIME] \
+        BODY[2.HEADER] BODY[2.TEXT] BODY[2.1]<1.2> BODY[2.HEADER.FIELDS (A Subject)])\r\n";
+
+    const MESSAGE: &[u8] = b"Subject: =?utf-8?B?w5w=?=\r\nFrom: group: a@b, \"c\" <d>;\r\n\
+        Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+        AAAA\r\n--x\r\nContent-Type: message/rfc822\r\n\r\nSubject: y\r\n\r\nz\r\n--x--\r\n";
+
+    fn fetch(raw: &[u8]) -> Vec<u8> {
+        let CommandBody::Fetch { macro_or_item_names, .. } = grammar::read(ALL).unwrap().body
+        else {
+            panic!("not a FETCH");
+        };
+        let store = MailStore::new();
+        store.deliver("a", "INBOX", raw);
+        let items = Items::new(macro_or_item_names, Numbering::Sequence);
+        let mut response = Response::default();
+        items.write(1, &store.messages("a", "INBOX")[0], "()", &mut response);
+        response.segments().iter().flat_map(|segment| segment.bytes().iter().copied()).collect()
+    }
+
+    /// imap-codec reads what was written here, whatever is left of the message.
+    fn is_well_formed(response: &[u8]) -> bool {
+        use imap_codec::ResponseCodec;
+        use imap_codec::decode::Decoder as _;
+        matches!(ResponseCodec::new().decode(response), Ok((b"", _)))
+    }
+
+    #[test]
+    fn a_message_cut_anywhere_is_shown_in_good_form() {
+        for end in 0..=MESSAGE.len() {
+            let response = fetch(&MESSAGE[..end]);
+            assert!(is_well_formed(&response), "{}", String::from_utf8_lossy(&response));
+        }
+    }
+
+    #[test]
+    fn a_message_without_any_one_octet_is_shown_in_good_form() {
+        for gap in 0..MESSAGE.len() {
+            let raw = [&MESSAGE[..gap], &MESSAGE[gap + 1..]].concat();
+            let response = fetch(&raw);
+            assert!(is_well_formed(&response), "{}", String::from_utf8_lossy(&response));
+        }
+    }
+
+    #[test]
+    fn octets_that_are_no_message_are_shown_in_good_form() {
+        for raw in [&b"\r\n"[..], b"\n\n\n", b"\xff\xfe", b": \r\n :\r\n", b"--x--"] {
+            let response = fetch(raw);
+            assert!(is_well_formed(&response), "{}", String::from_utf8_lossy(&response));
+        }
+    }
 }

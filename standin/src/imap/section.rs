@@ -42,7 +42,7 @@ impl<'m> Anatomy<'m> {
     pub(super) fn section(&self, section: &Section<'_>) -> Option<Octets> {
         match section {
             Section::Part(number) => Some(Octets::Stretch(self.part_body(number)?)),
-            Section::Mime(number) => Some(Octets::Stretch(header_range(self.part(number)?))),
+            Section::Mime(number) => Some(Octets::Stretch(self.header_range(self.part(number)?))),
             Section::Header(number) => Some(Octets::Stretch(self.header(number.as_ref())?)),
             Section::Text(number) => Some(Octets::Stretch(self.text(number.as_ref())?)),
             Section::HeaderFields(number, names) => {
@@ -58,7 +58,7 @@ impl<'m> Anatomy<'m> {
     pub(super) fn header(&self, number: Option<&Part>) -> Option<Range<usize>> {
         match number {
             None => Some(0..header_end(self.raw)),
-            Some(number) => Some(header_range(self.enclosed(number)?.1)),
+            Some(number) => Some(self.header_range(self.enclosed(number)?.1)),
         }
     }
 
@@ -67,7 +67,7 @@ impl<'m> Anatomy<'m> {
             return Some(header_end(self.raw)..self.raw.len());
         };
         let (outer, inner) = self.enclosed(number)?;
-        Some(inner.offset_body as usize..outer.offset_end as usize)
+        Some(self.stretch(inner.offset_body, outer.offset_end))
     }
 
     fn fields(&self, number: Option<&Part>, names: &[AString<'_>], pick: Pick) -> Option<Octets> {
@@ -89,7 +89,17 @@ impl<'m> Anatomy<'m> {
 
     fn part_body(&self, number: &Part) -> Option<Range<usize>> {
         let part = self.part(number)?;
-        Some(part.offset_body as usize..part.offset_end as usize)
+        Some(self.stretch(part.offset_body, part.offset_end))
+    }
+
+    fn header_range(&self, part: &MessagePart<'_>) -> Range<usize> {
+        self.stretch(part.offset_header, part.offset_body)
+    }
+
+    /// In a broken message the parser's offsets may lead anywhere.
+    fn stretch(&self, start: u32, end: u32) -> Range<usize> {
+        let end = self.raw.len().min(end as usize);
+        end.min(start as usize)..end
     }
 
     /// The part of type message/rfc822 and the first part of the message within it.
@@ -165,10 +175,6 @@ fn child<'p, 'm>(
         _ if root && index == 0 => Some(parent),
         _ => None,
     }
-}
-
-fn header_range(part: &MessagePart<'_>) -> Range<usize> {
-    part.offset_header as usize..part.offset_body as usize
 }
 
 /// The end of the first field of `rest`, its continuation lines included.

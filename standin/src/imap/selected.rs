@@ -32,13 +32,13 @@ pub(super) struct FlagUpdate {
 }
 
 impl FlagUpdate {
-    pub(super) fn new(kind: &StoreType, answer: &StoreResponse, named: &[WireFlag<'_>]) -> Self {
+    pub(super) fn new(kind: StoreType, answer: StoreResponse, named: &[WireFlag<'_>]) -> Self {
         let change = match kind {
             StoreType::Replace => FlagChange::Replace,
             StoreType::Add => FlagChange::Add,
             StoreType::Remove => FlagChange::Remove,
         };
-        Self { change, flags: flags(named), answer: answer.clone() }
+        Self { change, flags: flags(named), answer }
     }
 }
 

@@ -126,7 +126,7 @@ impl Session {
                 )
             }
             Body::Store { sequence_set, kind, response, flags, uid } => {
-                let change = selected::FlagUpdate::new(&kind, &response, &flags);
+                let change = selected::FlagUpdate::new(kind, response, &flags);
                 selected.store(&sequence_set, &change, uid.into())
             }
             Body::Search { charset, criteria, uid } => {

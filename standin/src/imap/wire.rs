@@ -80,7 +80,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// The next line, without its line end. Dropping the future loses nothing. `None`: the line is too long.
+    /// The next line, without its line end. Dropping the future loses nothing. `None`: the line is too long, and what
+    /// comes next is the rest of it.
     pub(super) async fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let Some(end) = self.line_end(0, LINE_LIMIT).await? else {
             return Ok(None);
