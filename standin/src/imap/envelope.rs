@@ -104,10 +104,10 @@ fn write_list(addresses: &[Addr<'_>], response: &mut Response) {
     }
 }
 
-/// The parser has decoded the name; on the wire it is an encoded word again (RFC 2047).
-fn encoded(name: &str) -> String {
-    if name.is_ascii() {
-        return name.to_owned();
+/// What the parser has decoded is an encoded word on the wire again (RFC 2047).
+pub(super) fn encoded(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
     }
-    format!("=?utf-8?B?{}?=", STANDARD.encode(name))
+    format!("=?utf-8?B?{}?=", STANDARD.encode(text))
 }

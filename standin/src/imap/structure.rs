@@ -175,7 +175,7 @@ fn write_parameters(parameters: Option<&[Attribute<'_>]>, response: &mut Respons
         response.text(if index == 0 { "(" } else { " " });
         response.string(parameter.name.as_bytes());
         response.text(" ");
-        response.string(parameter.value.as_bytes());
+        response.string(envelope::encoded(&parameter.value).as_bytes());
     }
     response.text(")");
 }
