@@ -706,6 +706,17 @@ async fn sessions_learn_of_each_others_changes() {
 }
 
 #[tokio::test]
+async fn a_command_that_is_refused_tells_of_deliveries_too() {
+    let standin = standin().await;
+    let mut client = Client::inbox(&standin).await;
+    standin.store().deliver(BOB, "INBOX", NOTE.as_bytes());
+    let refused = client.command("FETCH 9 FLAGS").await;
+    assert_eq!(refused.verdict, "BAD The specified message set is invalid.");
+    assert_eq!(refused.untagged, ["* 1 EXISTS", "* 1 RECENT"]);
+    client.command("FETCH 1 FLAGS").await.ok().with("FLAGS (\\Recent)");
+}
+
+#[tokio::test]
 async fn idle_tells_of_deliveries_as_they_happen() {
     let standin = standin().await;
     let mut client = Client::inbox(&standin).await;
