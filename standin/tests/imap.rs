@@ -343,7 +343,7 @@ async fn the_connection_can_drop_after_either_verdict() {
 async fn short_lived(standin: &Standin) -> Client {
     standin.knobs().imap_expire_sessions = true;
     let mut claims = Claims::app(APP, &["IMAP.AccessAsApp"]);
-    claims.lifetime = Duration::from_millis(400);
+    claims.lifetime = Duration::from_secs(1);
     let token = standin.issue_token(claims);
     let mut client = Client::connect(standin).await;
     client.command(&format!("AUTHENTICATE XOAUTH2 {}", bearer(BOB, &token))).await.ok();
