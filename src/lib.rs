@@ -10,10 +10,6 @@ pub mod sasl;
 
 pub mod proto;
 
-pub mod tls;
-
-pub mod wire;
-
 pub mod oauth;
 
 pub mod mailbox;

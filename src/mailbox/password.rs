@@ -90,7 +90,7 @@ impl Hash {
         let (Some(salt), Some(output)) = (phc.salt, phc.hash) else {
             return Err(InvalidHash::NotPhc);
         };
-        bounded(parameters)?;
+        bounded(&parameters)?;
         Ok(Self { parameters, salt: salt.as_ref().into(), output: output.as_bytes().into() })
     }
 
