@@ -74,6 +74,10 @@ pub struct Timeouts {
     pub login_idle: Duration,
     /// For all that a client does before its login succeeds.
     pub login_total: Duration,
+    /// For the next octet in either direction once the mailbox is open.
+    pub session_idle: Duration,
+    /// The same, once one side has said all it had.
+    pub half_closed: Duration,
     /// For open connections to end by themselves when gatepost stops.
     pub drain: Duration,
 }

@@ -27,6 +27,10 @@ impl Default for Timeouts {
             login_idle: Duration::from_secs(60),
             // Three tries by hand fit; a client that trickles octets doesn't keep its place.
             login_total: Duration::from_secs(180),
+            // IMAP clients must stay welcome for 30 minutes (RFC 9051 section 5.4), and renew IDLE after 29.
+            session_idle: Duration::from_secs(35 * 60),
+            // What is still to come from the other side is under way already.
+            half_closed: Duration::from_secs(60),
             // Below the 90 s after which systemd kills; a large message over a slow line may need most of it.
             drain: Duration::from_secs(30),
         }
@@ -86,6 +90,8 @@ impl Timeouts {
             token_request: wait("token_request", default.token_request),
             login_idle: wait("login_idle", default.login_idle),
             login_total: wait("login_total", default.login_total),
+            session_idle: wait("session_idle", default.session_idle),
+            half_closed: wait("half_closed", default.half_closed),
             drain: wait("drain", default.drain),
         };
         section.finish(report);

@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::Mailbox;
+use super::{Mailbox, Provider, Service};
 use super::password::{Hash, Parameters};
 use crate::proto::{Cause, Refusal};
 use crate::sasl::Login;
@@ -20,6 +20,7 @@ pub const KEY_LENGTH: usize = 64;
 /// Local user names and the mailboxes they lead to. User names are compared without regard to case.
 pub struct Directory {
     entries: HashMap<String, Entry>,
+    providers: Vec<Arc<Provider>>,
     digests: Hmac<Sha256>,
     decoy: Hash,
 }
@@ -53,6 +54,7 @@ impl Directory {
     pub fn new(key: &Secret<[u8; KEY_LENGTH]>) -> Self {
         Self {
             entries: HashMap::new(),
+            providers: Vec::new(),
             digests: Hmac::new(key.reveal().into()),
             decoy: Hash::decoy(Parameters::default()),
         }
@@ -85,6 +87,9 @@ impl Directory {
             && cost(hash.parameters()) > cost(self.decoy.parameters())
         {
             self.decoy = Hash::decoy(hash.parameters().clone());
+        }
+        if !self.providers.iter().any(|known| Arc::ptr_eq(known, &mailbox.provider)) {
+            self.providers.push(Arc::clone(&mailbox.provider));
         }
         slot.insert(Entry { mailbox, hash, proven: Mutex::new(digest) });
         Ok(())
@@ -124,6 +129,11 @@ impl Directory {
         } else {
             Err(not_authorized(login, &entry.mailbox))
         }
+    }
+
+    /// The upstreams that logins of `protocol` may lead to, one a provider.
+    pub fn services(&self, protocol: &str) -> impl Iterator<Item = &Service> {
+        self.providers.iter().filter_map(move |provider| provider.service(protocol))
     }
 
     /// All mailboxes, once for each user, in no order.
@@ -203,3 +213,6 @@ fn not_authorized(login: &Login, mailbox: &Mailbox) -> Refusal {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests;
