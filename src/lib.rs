@@ -13,6 +13,7 @@ pub mod sasl;
 #[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod proto;
 
+<<<<<<< HEAD
 #[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod oauth;
 
@@ -23,6 +24,12 @@ pub mod tls;
 
 pub mod wire;
 
+=======
+pub mod oauth;
+
+pub mod mailbox;
+
+>>>>>>> config
 pub mod store;
 
 pub mod tokens;

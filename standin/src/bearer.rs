@@ -134,3 +134,45 @@ fn admission(tenant: &Tenant, bearer: &Bearer, expires: SystemTime, access: Acce
     let mailbox = tenant.mailbox(&bearer.user).map_or(&bearer.user, |account| &account.address);
     Admission { mailbox: mailbox.clone(), expires, access }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(decoded: &str) -> Option<(String, String)> {
+        let bearer = Bearer::read(STANDARD.encode(decoded).as_bytes())?;
+        Some((bearer.user, bearer.token))
+    }
+
+    #[test]
+    fn the_published_example_is_read() {
+        let response = b"dXNlcj10ZXN0QGNvbnRvc28ub25taWNyb3NvZnQuY29tAWF1dGg9QmVhcmVyIEV3QkFBbDNCQUFVRkZwVUFvN0ozVm\
+            UwYmpMQldaV0NjbFJDM0VvQUEBAQ==";
+        let bearer = Bearer::read(response).unwrap();
+        assert_eq!(bearer.user, "test@contoso.onmicrosoft.com");
+        assert_eq!(bearer.token, "EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA");
+    }
+
+    #[test]
+    fn the_scheme_may_have_any_case() {
+        assert_eq!(read("user=a\x01Auth=BEARER t\x01\x01"), Some(("a".into(), "t".into())));
+    }
+
+    #[test]
+    fn anything_else_is_not() {
+        let broken = [
+            "",
+            "user=a\x01auth=Bearer t\x01",
+            "user=\x01auth=Bearer t\x01\x01",
+            "user=a\x01auth=Bearer \x01\x01",
+        ];
+        for decoded in broken
+            .into_iter()
+            .chain(["a\x01auth=Bearer t\x01\x01", "user=a\x01auth=Basic t\x01\x01"])
+        {
+            assert_eq!(read(decoded), None, "{decoded:?}");
+        }
+        assert!(Bearer::read(b"not base64").is_none());
+    }
+}

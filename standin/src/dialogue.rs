@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 
 use crate::cloud::Cloud;
 
-/// Octets of text that the transcript keeps: a few thousand sessions, or the messages of a test.
+/// Octets that the transcript keeps: a few thousand sessions, or the messages of a test.
 const TRANSCRIPT_LIMIT: usize = 16 << 20;
 /// Octets of one entry: enough for any line and small message, while a message of 20 MB leaves the others their place.
 const LINE_LIMIT: usize = 64 << 10;
@@ -71,17 +71,22 @@ impl Transcript {
         let mut kept = self.kept();
         // A channel without receivers refuses the line, which is no loss.
         let _ = self.listeners.send(line.clone());
-        kept.octets += line.text.len();
+        kept.octets += weight(&line);
         kept.lines.push_back(line);
         while kept.octets > TRANSCRIPT_LIMIT {
-            let dropped = kept.lines.pop_front().map_or(0, |line| line.text.len());
-            kept.octets -= dropped;
+            let Some(dropped) = kept.lines.pop_front() else { break };
+            kept.octets -= weight(&dropped);
         }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Octets that a line takes in memory; an empty one is not free.
+fn weight(line: &Line) -> usize {
+    size_of::<Line>() + line.text.len()
 }
 
 /// The pen of one connection.
@@ -119,5 +124,33 @@ impl Dialogue {
             text,
         };
         self.cloud.transcript.add(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(connection: u64, length: usize) -> Line {
+        Line {
+            connection,
+            protocol: "smtp",
+            side: Side::Client,
+            at: Instant::now(),
+            text: "x".repeat(length),
+        }
+    }
+
+    #[test]
+    fn the_oldest_lines_make_room() {
+        let transcript = Transcript::default();
+        transcript.add(line(1, 0));
+        for _ in 0..TRANSCRIPT_LIMIT / LINE_LIMIT {
+            transcript.add(line(2, LINE_LIMIT));
+        }
+        let lines = transcript.lines();
+        assert!(lines.iter().all(|line| line.connection == 2));
+        assert!(lines.iter().map(weight).sum::<usize>() <= TRANSCRIPT_LIMIT);
+        assert!(lines.len() >= TRANSCRIPT_LIMIT / LINE_LIMIT - 1);
     }
 }

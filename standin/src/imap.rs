@@ -128,11 +128,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 self.bad(grammar::tag(&beginning), "Command Error. 10").await
             }
             Intake::Oversize(beginning) => {
-                self.say(&format!(
-                    "{} NO [TOOBIG] The message is too large.",
-                    grammar::tag(&beginning)
-                ))
-                .await?;
+                let tag = grammar::tag(&beginning);
+                self.say(&format!("{tag} NO [TOOBIG] The message is too large.")).await?;
                 Ok(Next::End)
             }
             Intake::Command(octets) => match grammar::read(&octets) {
@@ -228,7 +225,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         mut response: Response,
     ) -> io::Result<Next> {
         let ending = match verdict {
-            Verdict::Bad(text) => return self.bad(tag, text).await,
+            Verdict::Bad(text) => {
+                self.wire.send(&response).await?;
+                return self.bad(tag, text).await;
+            }
             Verdict::Ok => format!("{tag} OK {name} completed."),
             Verdict::OkCode(code) => format!("{tag} OK [{code}] {name} completed."),
             Verdict::No(text) => format!("{tag} NO {text}"),

@@ -61,7 +61,7 @@ pub struct Knobs {
     pub smtp_auth_disabled_mailbox: bool,
     /// The reply to a password, without the bracket that closes it.
     pub basic_auth_refusal: String,
-    /// The verdict on XOAUTH2 whatever the token is, such as `454 4.7.0 Temporary authentication failure`.
+    /// A refusal of XOAUTH2 whatever the token is, such as `454 4.7.0 Temporary authentication failure`.
     pub smtp_auth_reply: Option<String>,
     /// AUTH succeeds and the message is refused with `430 4.2.0 … MapiExceptionLogonFailed`.
     pub smtp_logon_failed: bool,

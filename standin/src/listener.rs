@@ -3,15 +3,20 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
 
 use crate::authority::Authority;
 use crate::cloud::Cloud;
 use crate::dialogue::Dialogue;
 use crate::{imap, smtp};
+
+/// Wait after a failed accept. Out of descriptors it would fail again at once, and spin.
+const RESPITE: Duration = Duration::from_millis(20);
 
 /// One of the servers of the stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +125,10 @@ async fn accept(
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                // Out of descriptors, or gone before it was accepted: the next client may have more luck.
-                let Ok((stream, peer)) = accepted else { continue };
+                let Ok((stream, peer)) = accepted else {
+                    sleep(RESPITE).await;
+                    continue;
+                };
                 connections.spawn(serve(service, stream, peer, Arc::clone(&cloud), authority.clone()));
             }
             Some(_) = connections.join_next() => {}

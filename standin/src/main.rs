@@ -49,12 +49,14 @@ async fn run(ca: Option<&Path>) -> Result<(), Box<dyn Error>> {
     if let Some(file) = ca {
         tokio::task::block_in_place(|| std::fs::write(file, standin.ca_pem()))?;
     }
+    // Before the line that tells others they may send signals.
+    let told_to_stop = told_to_stop()?;
     let mut out = io::stdout();
     writeln!(out, "{}", description(&standin, &tenant, ca))?;
     out.flush()?;
     tokio::select! {
         () = input_closed() => {}
-        () = told_to_stop()? => {}
+        () = told_to_stop => {}
     }
     Ok(())
 }

@@ -31,12 +31,14 @@ pub(crate) async fn serve_starttls(
     let dialogue = Dialogue::new(&cloud, "smtp");
     let mut session = Session::new(&cloud, peer, Security::Clear);
     let mut wire = Wire::new(stream, dialogue.clone(), Arc::clone(&cloud));
-    if session.open(&mut wire).await? == Ending::StartTls {
-        let stream = cloud.tls.accept(wire.into_stream()).await?;
-        session.secured();
-        session.converse(&mut Wire::new(stream, dialogue, cloud)).await?;
+    if session.open(&mut wire).await? == Ending::Closed {
+        return wire.close().await;
     }
-    Ok(())
+    let stream = cloud.tls.accept(wire.into_stream()).await?;
+    let mut wire = Wire::new(stream, dialogue, cloud);
+    session.secured();
+    session.converse(&mut wire).await?;
+    wire.close().await
 }
 
 /// Serves a connection on which AUTH is offered at once: one that is in TLS already, or one that never will be.
@@ -47,5 +49,7 @@ pub(crate) async fn serve<S: Stream>(
 ) -> io::Result<()> {
     let dialogue = Dialogue::new(&cloud, "smtp");
     let mut session = Session::new(&cloud, peer, Security::Settled);
-    session.open(&mut Wire::new(stream, dialogue, cloud)).await.map(drop)
+    let mut wire = Wire::new(stream, dialogue, cloud);
+    session.open(&mut wire).await?;
+    wire.close().await
 }

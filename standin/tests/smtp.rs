@@ -92,6 +92,22 @@ async fn implicit_tls_offers_auth_at_once() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_connection_is_announced_in_tls() {
+    let standin = Standin::start().await.unwrap();
+    let mut client = Client::tls(&standin, standin.smtps()).await;
+    client.ask("QUIT").await;
+    assert!(client.ended_properly().await);
+    let mut client = Client::plain(standin.smtp()).await;
+    client.ask(HELLO).await;
+    let mut client = client.starttls(&standin).await;
+    client.ask("QUIT").await;
+    assert!(client.ended_properly().await);
+    let mut client = Client::tls(&standin, standin.smtps()).await;
+    standin.drop_connections(Service::Smtps).await;
+    assert!(!client.ended_properly().await);
+}
+
+#[tokio::test]
 async fn names_in_ehlo_are_validated_unless_told_otherwise() {
     let standin = Standin::start().await.unwrap();
     let mut client = Client::plain(standin.smtp_plain()).await;

@@ -32,7 +32,9 @@ pub(super) fn app_only(scope: &str) -> Result<&'static str, Refusal> {
 /// The audience and the permissions of a request for a person. Without any scope the mail scopes stand, as if they had
 /// been the ones that the person consented to.
 pub(super) fn delegated(scope: Option<&str>) -> Result<Delegated, Refusal> {
-    let Some(scope) = scope else { return Ok(answer(OUTLOOK, &MAIL_SCOPES, Offline::Granted)) };
+    let Some(scope) = scope.filter(|scope| !scope.trim().is_empty()) else {
+        return Ok(answer(OUTLOOK, &MAIL_SCOPES, Offline::Granted));
+    };
     let offline = scope.split_whitespace().any(|word| word == "offline_access");
     let offline = if offline { Offline::Granted } else { Offline::Unasked };
     let wanted: Vec<_> =
@@ -115,6 +117,16 @@ mod tests {
             delegated(Some("IMAP.AccessAsUser.All")).unwrap().granted,
             "IMAP.AccessAsUser.All"
         );
+    }
+
+    #[test]
+    fn no_scope_means_the_mail_scopes() {
+        for scope in [None, Some(""), Some("https://outlook.office365.com/.default offline_access")]
+        {
+            let found = delegated(scope).unwrap();
+            assert_eq!((found.audience.as_str(), found.offline), (OUTLOOK, true), "{scope:?}");
+            assert_eq!(found.permissions, MAIL_SCOPES, "{scope:?}");
+        }
     }
 
     #[test]

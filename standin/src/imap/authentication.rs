@@ -20,6 +20,7 @@ const XOAUTH2_CHALLENGE: &str =
     r#"{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}"#;
 const OAUTHBEARER_CHALLENGE: &str =
     r#"{"status":"invalid_token","scope":"https://mail.google.com/"}"#;
+const GOOGLE_REFUSAL: &str = "[AUTHENTICATIONFAILED] Invalid credentials (Failure)";
 
 /// A mechanism that is not on offer, an initial response where none is taken, an exchange taken back.
 const ARGUMENT_ERROR: &str = "Command Argument Error. 12";
@@ -77,7 +78,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     /// LOGIN, which Exchange no longer admits with any password.
     pub(super) async fn refuse_login(&mut self, tag: &str) -> io::Result<Next> {
         self.cloud.counters.imap_refusals.increment();
-        self.say(&format!("{tag} NO LOGIN failed.")).await?;
+        let google = self.cloud.knobs().google;
+        let text = if google { GOOGLE_REFUSAL } else { "LOGIN failed." };
+        self.say(&format!("{tag} NO {text}")).await?;
         Ok(Next::Go)
     }
 
@@ -138,8 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.say(&format!("+ {}", STANDARD.encode(challenge))).await?;
         // An empty line, `AQ==` or `*`: the verdict is the same.
         self.sasl_line().await?;
-        let verdict = "NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)";
-        self.say(&format!("{tag} {verdict}")).await?;
+        self.say(&format!("{tag} NO {GOOGLE_REFUSAL}")).await?;
         Ok(Next::Go)
     }
 

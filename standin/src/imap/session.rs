@@ -78,19 +78,6 @@ impl Session {
             }
             Body::Select { mailbox } => self.select(&mailbox, Access::ReadWrite, response),
             Body::Examine { mailbox } => self.select(&mailbox, Access::ReadOnly, response),
-            Body::Create { mailbox: name } => folders::done(mailbox.create(&folder_name(&name))),
-            Body::Delete { mailbox: name } => folders::done(mailbox.delete(&folder_name(&name))),
-            Body::Rename { from, to } => {
-                folders::done(mailbox.rename(&folder_name(&from), &folder_name(&to)))
-            }
-            Body::Subscribe { mailbox: name } => {
-                mailbox.subscribe(&folder_name(&name));
-                Verdict::Ok
-            }
-            Body::Unsubscribe { mailbox: name } => {
-                mailbox.unsubscribe(&folder_name(&name));
-                Verdict::Ok
-            }
             Body::List { reference, mailbox_wildcard } => {
                 let pattern = folders::pattern(&folder_name(&reference), &mailbox_wildcard);
                 folders::list(mailbox, &pattern, response)
@@ -106,6 +93,11 @@ impl Session {
                 let date = date.map(|date| date.as_ref().timestamp());
                 append(mailbox, &folder_name(&name), selected::flags(&flags), date, &message)
             }
+            Body::Create { .. }
+            | Body::Delete { .. }
+            | Body::Rename { .. }
+            | Body::Subscribe { .. }
+            | Body::Unsubscribe { .. } => change_folders(mailbox, &command),
             other => self.dispatch_selected(other, response),
         }
     }
@@ -142,15 +134,16 @@ impl Session {
             Body::ExpungeUid { sequence_set } => selected.expunge(Some(&sequence_set)),
             Body::Close => {
                 selected.close();
-                self.selection = None;
-                Verdict::Ok
+                self.deselect()
             }
-            Body::Unselect => {
-                self.selection = None;
-                Verdict::Ok
-            }
+            Body::Unselect => self.deselect(),
             _ => WRONG_STATE,
         }
+    }
+
+    fn deselect(&mut self) -> Verdict {
+        self.selection = None;
+        Verdict::Ok
     }
 
     /// A failed SELECT leaves nothing selected (RFC 3501 section 6.3.1).
@@ -171,6 +164,25 @@ impl Session {
                 })
             }
         }
+    }
+}
+
+fn change_folders(mailbox: &Mailbox, command: &CommandBody<'_>) -> Verdict {
+    match command {
+        CommandBody::Create { mailbox: name } => folders::done(mailbox.create(&folder_name(name))),
+        CommandBody::Delete { mailbox: name } => folders::done(mailbox.delete(&folder_name(name))),
+        CommandBody::Rename { from, to } => {
+            folders::done(mailbox.rename(&folder_name(from), &folder_name(to)))
+        }
+        CommandBody::Subscribe { mailbox: name } => {
+            mailbox.subscribe(&folder_name(name));
+            Verdict::Ok
+        }
+        CommandBody::Unsubscribe { mailbox: name } => {
+            mailbox.unsubscribe(&folder_name(name));
+            Verdict::Ok
+        }
+        _ => WRONG_STATE,
     }
 }
 

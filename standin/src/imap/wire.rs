@@ -1,6 +1,7 @@
 //! One connection's bytes: commands with their literals in, responses out, both into the transcript.
 
 use std::io;
+use std::ops::RangeInclusive;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
 
@@ -11,8 +12,9 @@ use super::response::{Response, Segment};
 /// Octets of a command, its literals left out, that Exchange takes: the default of its `MaxCommandSize`.
 const LINE_LIMIT: usize = 10_240;
 
-/// How much is asked of the socket at a time: a literal of megabytes should not come in by the kilobyte.
-const READ_SIZE: usize = 64 << 10;
+/// How much is asked of the socket at a time: little while commands come in, since thousands of connections may wait
+/// for one, and as much as there is already when a literal of megabytes does.
+const READ_SIZE: RangeInclusive<usize> = 4 << 10..=64 << 10;
 
 /// Responses are gathered up to here; the octets of a larger message pass the buffer by.
 const WRITE_BUFFER: usize = 16 << 10;
@@ -162,7 +164,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     async fn read(&mut self) -> io::Result<()> {
-        self.unread.reserve(READ_SIZE);
+        let wanted = self.unread.len().clamp(*READ_SIZE.start(), *READ_SIZE.end());
+        self.unread.reserve(wanted);
         match self.stream.read_buf(&mut self.unread).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),

@@ -41,6 +41,11 @@ impl<S: Stream> Wire<S> {
         self.stream.into_inner()
     }
 
+    /// Says goodbye to the layers below: in TLS a missing close_notify would look like an attack.
+    pub(super) async fn close(mut self) -> io::Result<()> {
+        self.stream.shutdown().await
+    }
+
     /// The next line without its end. `None` when there won't be one: the client left, was too slow or said too much.
     pub(super) async fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let Ok(read) = timeout(PATIENCE, self.read_line()).await else {

@@ -95,6 +95,11 @@ impl Client {
         self.ask(&format!("{message}\r\n.")).await
     }
 
+    /// Whether nothing comes but a close, with the goodbye of TLS if there is any.
+    pub(crate) async fn ended_properly(&mut self) -> bool {
+        matches!(self.stream.read(&mut [0]).await, Ok(0))
+    }
+
     /// What else comes before the other side closes.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
