@@ -16,6 +16,7 @@ ci: fmt clippy test docs deny fuzz-smoke interop
 
 fmt:
     cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 clippy:
     cargo clippy --workspace --all-targets --locked -- -D warnings
