@@ -13,7 +13,6 @@ pub mod sasl;
 #[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod proto;
 
-<<<<<<< HEAD
 #[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod oauth;
 
@@ -24,12 +23,6 @@ pub mod tls;
 
 pub mod wire;
 
-=======
-pub mod oauth;
-
-pub mod mailbox;
-
->>>>>>> config
 pub mod store;
 
 pub mod tokens;
@@ -39,3 +32,5 @@ pub mod relay;
 pub mod config;
 
 pub mod daemon;
+
+pub mod cli;

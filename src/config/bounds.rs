@@ -28,18 +28,11 @@ impl Default for Timeouts {
             login_idle: Duration::from_secs(60),
             // Three tries by hand fit; a client that trickles octets doesn't keep its place.
             login_total: Duration::from_secs(180),
-<<<<<<< HEAD
             // Longer than the 30 min after which Exchange itself ends an idle IMAP session, so that the
             // service's own goodbye comes first.
             session_idle: Duration::from_secs(35 * 60),
             // A service may take minutes over the last message of a client that has said all it had.
             half_closed: Duration::from_secs(5 * 60),
-=======
-            // IMAP clients must stay welcome for 30 minutes (RFC 9051 section 5.4), and renew IDLE after 29.
-            session_idle: Duration::from_secs(35 * 60),
-            // What is still to come from the other side is under way already.
-            half_closed: Duration::from_secs(60),
->>>>>>> config
             // Below the 90 s after which systemd kills; a large message over a slow line may need most of it.
             drain: Duration::from_secs(30),
         }
