@@ -276,10 +276,8 @@ fn tagged(tag: &str, refusal: &Refusal) -> String {
 }
 
 /// The tag of a command that was cut off, or `*`.
-fn tag_of(octets: &[u8]) -> String {
-    let tag = octets.split(|b| *b == b' ').next().unwrap_or_default();
-    let fit = !tag.is_empty() && tag.len() <= 64 && tag.iter().all(u8::is_ascii_alphanumeric);
-    if fit { String::from_utf8_lossy(tag).into_owned() } else { "*".to_owned() }
+fn tag_of(octets: &[u8]) -> &str {
+    grammar::tag_of(octets).unwrap_or("*")
 }
 
 /// Between the login and the first command: the answer alone.

@@ -101,6 +101,11 @@ pub fn command(input: &[u8]) -> Result<(&str, Command<'_>), Unfit> {
     Ok((tag, command))
 }
 
+/// The tag of a command that is not whole.
+pub fn tag_of(input: &[u8]) -> Option<&str> {
+    prelude(input).ok().map(|(_, (tag, _))| tag)
+}
+
 /// A command without arguments; a stray space behind it does no harm.
 fn bare<'a>(input: &'a [u8], command: Command<'a>) -> IResult<&'a [u8], Command<'a>> {
     let (input, _) = all_consuming(space0).parse(input)?;
