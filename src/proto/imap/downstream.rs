@@ -42,6 +42,11 @@ impl Downstream {
     fn frame(&mut self, inbox: &mut Inbox) -> Result<Step<Offer>, Refusal> {
         match self.framing.next(inbox, &self.terms.limits) {
             Frame::Incomplete => Ok(Step::Read),
+            // What would follow may be a password.
+            Frame::Continue if !self.terms.privacy.takes_logins() => {
+                tag_of(&self.framing.abandon()).clone_into(&mut self.tag);
+                Ok(self.privacy_required())
+            }
             Frame::Continue => Ok(Step::write(*b"+ Ready\r\n")),
             Frame::Command(octets) => self.command(&octets),
             Frame::TooLong(octets) => {
