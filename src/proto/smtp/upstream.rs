@@ -52,7 +52,7 @@ impl Upstream {
             }
             Awaiting::ClearExtensions => {
                 expect(reply, 250)?;
-                if !has_keyword(&reply.lines, "STARTTLS") {
+                if !has_keyword(&extensions(reply), "STARTTLS") {
                     return Err(no_starttls());
                 }
                 self.awaiting = Awaiting::Go;
@@ -66,7 +66,7 @@ impl Upstream {
             Awaiting::TlsHandshake => Err(out_of_turn(reply)),
             Awaiting::Extensions => {
                 expect(reply, 250)?;
-                self.extensions = reply.lines.iter().skip(1).cloned().collect();
+                self.extensions = extensions(reply);
                 self.auth()
             }
             Awaiting::Challenge(client) => self.challenge(client, reply),
@@ -175,6 +175,14 @@ fn expect(reply: &Reply, code: u16) -> Result<(), Refusal> {
         400.. => Err(verdict::refusal(reply)),
         _ => Err(out_of_turn(reply)),
     }
+}
+
+/// `ehlo-line = ehlo-keyword *( SP ehlo-param )` (RFC 5321 section 4.1.1.1), a line each but for the
+/// first, which is the host's name. What isn't one is dropped: it will be told to clients.
+fn extensions(reply: &Reply) -> Vec<String> {
+    let printable = |line: &str| line.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+    let fit = |line: &&String| !line.is_empty() && printable(line);
+    reply.lines.iter().skip(1).filter(fit).cloned().collect()
 }
 
 fn has_keyword(lines: &[String], keyword: &str) -> bool {
