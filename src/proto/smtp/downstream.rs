@@ -237,14 +237,18 @@ impl Session for Doorway {
         if let Some(welcome) = self.welcome.take() {
             return Ok(reply(welcome));
         }
-        let Some(line) = inbox.peek_line() else {
-            return Ok(if inbox.len() < LONGEST_DOORWAY_LINE { Step::Read } else { self.open() });
+        let line = match inbox.peek_line() {
+            Some(line) if line.len() <= LONGEST_DOORWAY_LINE => line,
+            None if inbox.len() < LONGEST_DOORWAY_LINE => return Ok(Step::Read),
+            _ => return Ok(self.open()),
         };
         let answer = match grammar::command(line.trim_ascii_end()) {
             Ok(Command::Ehlo) => self.ehlo(),
             Ok(Command::Helo) => multiline(std::slice::from_ref(&self.name)),
             Ok(Command::Auth { .. }) => b"503 5.5.1 Already authenticated\r\n".to_vec(),
             Ok(Command::StartTls) => b"503 5.5.1 STARTTLS comes before AUTH\r\n".to_vec(),
+            // Perhaps an AUTH with a password and something behind it.
+            Err(Unfit::Arguments) => b"501 5.5.4 Invalid arguments\r\n".to_vec(),
             _ => return Ok(self.open()),
         };
         let length = line.len();
