@@ -183,6 +183,7 @@ impl Session for Downstream {
                 // RFC 3207 section 4.2: what was said in clear is forgotten.
                 self.terms.privacy = Privacy::Tls;
                 self.greeted = false;
+                self.failure = None;
                 Ok(Step::StartTls)
             }
             Awaiting::Close(offer) => Ok(Step::Done(offer)),
