@@ -285,3 +285,40 @@ fn multiline(lines: &[String]) -> Vec<u8> {
     };
     lines.iter().enumerate().map(line).collect::<String>().into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::Announced;
+
+    /// What the doorway says to a line, and whether it then opens.
+    fn says(pieces: &[&[u8]]) -> (Vec<u8>, bool) {
+        let ready = Ready::new(Announced::default());
+        let mut doorway = Doorway { name: "x".to_owned(), ready, welcome: None };
+        let (mut inbox, mut said) = (Inbox::default(), Vec::new());
+        for piece in pieces {
+            inbox.push(piece);
+            loop {
+                match doorway.advance(&mut inbox).unwrap() {
+                    Step::Read => break,
+                    Step::Write(bytes) => said.extend_from_slice(&bytes),
+                    Step::StartTls | Step::Done(_) => return (said, true),
+                }
+            }
+        }
+        (said, false)
+    }
+
+    #[test]
+    fn the_doorway_judges_a_line_by_its_length_however_it_arrives() {
+        for (length, opens) in [(LONGEST_DOORWAY_LINE, false), (LONGEST_DOORWAY_LINE + 1, true)] {
+            let line = format!("EHLO {}\r\n", "x".repeat(length - 7));
+            let whole = says(&[line.as_bytes()]);
+            assert_eq!(whole.1, opens, "{length} octets");
+            for cut in [5, length - 2, length - 1] {
+                let (first, second) = line.as_bytes().split_at(cut);
+                assert_eq!(says(&[first, second]), whole, "{length} octets, cut at {cut}");
+            }
+        }
+    }
+}
