@@ -59,7 +59,7 @@ impl Downstream {
                 self.awaiting = Awaiting::Close(Offer::Farewell);
                 Ok(reply("221 2.0.0 Bye"))
             }
-            Ok(Command::Transaction) => Ok(reply(&self.login_first())),
+            Ok(Command::Transaction) => Ok(reply(&fit(&self.login_first()))),
             // Its octets would be taken for commands, and what stands in them is not ours to judge.
             Ok(Command::Bdat) => {
                 Err(Refusal::new(Cause::TooManyBadCommands, "BDAT before a login"))
@@ -193,7 +193,7 @@ impl Session for Downstream {
 
 impl crate::proto::Downstream for Downstream {
     fn refuse(&mut self, refusal: &Refusal) -> Vec<u8> {
-        let answer = answer(refusal);
+        let answer = fit(&answer(refusal));
         self.failure = matches!(self.awaiting, Awaiting::Verdict).then(|| answer.clone());
         self.awaiting = Awaiting::Command;
         format!("{answer}\r\n").into_bytes()
@@ -212,7 +212,7 @@ fn answer(refusal: &Refusal) -> String {
     match (refusal.cause, &refusal.verbatim) {
         (Cause::LoginRejected, _) => "535 5.7.8 Authentication credentials invalid".to_owned(),
         (Cause::NotAuthorized, _) => format!("550 5.7.1 {text}"),
-        (Cause::UpstreamUnavailable, Some(line)) if line.starts_with('4') => line.clone(),
+        (Cause::UpstreamUnavailable, Some(line)) if is_transient(line) => line.clone(),
         (Cause::TooManyConnections | Cause::Stopping, _) => format!("421 4.3.2 {text}"),
         (Cause::TimedOut, _) => format!("421 4.4.2 {text}"),
         (Cause::TooManyBadCommands | Cause::TooManyFailedLogins | Cause::StartTlsInjection, _) => {
@@ -221,6 +221,18 @@ fn answer(refusal: &Refusal) -> String {
         (_, Some(line)) => format!("454 4.7.0 {text}: {line}"),
         (_, None) => format!("454 4.7.0 {text}"),
     }
+}
+
+fn is_transient(line: &str) -> bool {
+    grammar::reply_line(line.as_bytes())
+        .is_some_and(|line| line.last && (400..500).contains(&line.code))
+}
+
+/// The text of a reply line as RFC 5321 has it: printable ASCII (section 4.2), and with its line
+/// ending no more than 512 octets (section 4.5.3.1.5).
+fn fit(answer: &str) -> String {
+    let printable = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    answer.chars().map(printable).take(510).collect()
 }
 
 /// Between the login and the first command that is the upstream's to answer. EHLO stays here because
