@@ -118,12 +118,13 @@ impl Upstream {
                 self.awaiting = Awaiting::Verdict(client);
                 Ok(Step::write(std::mem::take(&mut *answer)))
             }
-            _ => Err(self.refused(reply)),
+            400.. => Err(self.refused(reply)),
+            _ => Err(out_of_turn(reply)),
         }
     }
 
     fn refused(&self, reply: &Reply) -> Refusal {
-        let mut refusal = verdict::refusal(reply);
+        let mut refusal = verdict::refusal(reply, Cause::TokenRefused);
         if let Some(complaint) = &self.complaint {
             refusal.explanation.push_str(&format!(" (about the token: {complaint})"));
         }
@@ -169,10 +170,11 @@ impl Session for Upstream {
     }
 }
 
+/// Before the token is sent: no reply says anything about it.
 fn expect(reply: &Reply, code: u16) -> Result<(), Refusal> {
     match reply.code {
         found if found == code => Ok(()),
-        400.. => Err(verdict::refusal(reply)),
+        400.. => Err(verdict::refusal(reply, Cause::UpstreamUnreachable)),
         _ => Err(out_of_turn(reply)),
     }
 }
