@@ -145,6 +145,9 @@ impl Upstream {
             }
             let parsed = grammar::reply_line(&line)
                 .ok_or_else(|| garbled("a line that is no SMTP reply"))?;
+            if !self.reply.lines.is_empty() && self.reply.code != parsed.code {
+                return Err(garbled("a reply whose lines differ in their code"));
+            }
             self.reply.code = parsed.code;
             self.reply.lines.push(String::from_utf8_lossy(parsed.text).into_owned());
             if parsed.last {
