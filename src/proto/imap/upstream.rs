@@ -225,7 +225,8 @@ impl Session for Upstream {
             if self.octets > self.terms.limits.reply {
                 return Err(garbled("more than its limit before the login was done"));
             }
-            if let Some(step) = self.turn(&line)? {
+            let turn = self.turn(&line).map_err(|refusal| self.terms.discreet(refusal));
+            if let Some(step) = turn? {
                 return Ok(step);
             }
         }

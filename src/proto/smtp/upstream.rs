@@ -167,7 +167,7 @@ impl Session for Upstream {
             return Ok(self.ehlo());
         }
         match self.read_reply(inbox)? {
-            Some(reply) => self.turn(&reply),
+            Some(reply) => self.turn(&reply).map_err(|refusal| self.terms.discreet(refusal)),
             None => Ok(Step::Read),
         }
     }
