@@ -64,7 +64,8 @@ enum PasswordCommand {
     Hash,
 }
 
-const PLACES: &str = "Without -c: $XDG_CONFIG_HOME/gatepost/config.toml, then /etc/gatepost/config.toml.";
+const PLACES: &str =
+    "Without -c: $XDG_CONFIG_HOME/gatepost/config.toml, then /etc/gatepost/config.toml.";
 
 const EXAMPLES: &str = "\
 The configuration is the first of
