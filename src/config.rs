@@ -17,7 +17,6 @@ mod secret;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeTable;
@@ -28,7 +27,7 @@ use mailbox::{Mailboxes, Providers};
 use problem::Report;
 
 use crate::mailbox::{Directory, KEY_LENGTH, Provider};
-use crate::proto;
+use crate::relay::{Limits, Timeouts};
 use crate::secret::Secret;
 
 pub use listener::{Certificate, Listener, TLS_MODES};
@@ -50,7 +49,7 @@ pub struct Config {
     /// Who keeps mailboxes, in the order of their names.
     pub providers: Vec<Arc<Provider>>,
     /// Who may log in.
-    pub directory: Directory,
+    pub directory: Arc<Directory>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// How much to take.
@@ -59,42 +58,6 @@ pub struct Config {
     pub log: Log,
     /// What works, but should change.
     pub warnings: Vec<String>,
-}
-
-/// How long to wait for each thing that may never come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For the connection to a mail host or authority, all its addresses together, TLS included.
-    pub connect: Duration,
-    /// For each reply of an upstream until the mailbox is open.
-    pub upstream_reply: Duration,
-    /// For an access token: one request to the authority from connect to the last octet.
-    pub token_request: Duration,
-    /// For a client's next octet before its login.
-    pub login_idle: Duration,
-    /// For all that a client does before its login succeeds.
-    pub login_total: Duration,
-    /// For the next octet in either direction once the mailbox is open.
-    pub session_idle: Duration,
-    /// The same, once one side has said all it had.
-    pub half_closed: Duration,
-    /// For open connections to end by themselves when gatepost stops.
-    pub drain: Duration,
-}
-
-/// How much to take before saying no.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// What sessions take.
-    pub session: proto::Limits,
-    /// Connections open at once, all listeners together.
-    pub connections: usize,
-    /// Failed logins on one connection.
-    pub failed_logins: u32,
-    /// Octets of an authority's answer.
-    pub token_response: usize,
-    /// Passwords being checked at once; each check takes a core and the memory of its hash.
-    pub password_checks: usize,
 }
 
 /// How to write the journal.
@@ -164,7 +127,7 @@ impl Config {
             ca_files,
             listeners,
             providers: providers.into_values().flatten().collect(),
-            directory,
+            directory: Arc::new(directory),
             timeouts: Timeouts::read(root.section("timeouts", report), report),
             limits: Limits::read(root.section("limits", report), report),
             log: Log::read(root.section("log", report), report),

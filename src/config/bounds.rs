@@ -8,8 +8,9 @@ use toml::Spanned;
 
 use super::document::{Section, Words};
 use super::problem::Report;
-use super::{Limits, Log, LogFormat, LogLevel, Timeouts};
+use super::{Log, LogFormat, LogLevel};
 use crate::proto;
+use crate::relay::{Limits, Timeouts};
 
 /// A wait under a second would fail on a busy day; one over a day is none.
 const WAITS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
@@ -27,10 +28,11 @@ impl Default for Timeouts {
             login_idle: Duration::from_secs(60),
             // Three tries by hand fit; a client that trickles octets doesn't keep its place.
             login_total: Duration::from_secs(180),
-            // IMAP clients must stay welcome for 30 minutes (RFC 9051 section 5.4), and renew IDLE after 29.
+            // Longer than the 30 min after which Exchange itself ends an idle IMAP session, so that the
+            // service's own goodbye comes first.
             session_idle: Duration::from_secs(35 * 60),
-            // What is still to come from the other side is under way already.
-            half_closed: Duration::from_secs(60),
+            // A service may take minutes over the last message of a client that has said all it had.
+            half_closed: Duration::from_secs(5 * 60),
             // Below the 90 s after which systemd kills; a large message over a slow line may need most of it.
             drain: Duration::from_secs(30),
         }
@@ -49,8 +51,8 @@ impl Default for Limits {
                 literal: 4096,
                 // Longer than any greeting, capability list or error that a mail service sends.
                 reply: 64 * 1024,
-                // A client in an odd dialect gets through; a scanner doesn't learn much.
-                bad_commands: 10,
+                // A client in an odd dialect gets through; who only probes doesn't learn much.
+                bad_commands: 3,
             },
             // Two sockets each: fits the 65536 files that the shipped unit allows.
             connections: 4096,

@@ -3,6 +3,7 @@
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -12,6 +13,9 @@ use super::{Record, Trouble, seal};
 
 /// The beginning of a name of a file that isn't finished. No mailbox's file begins so.
 const UNFINISHED: &str = "%unfinished-";
+
+/// More than the writing of a few hundred bytes takes on the slowest disk.
+const WORK: Duration = Duration::from_secs(60);
 
 /// The longest part of an address in a file name: file systems end names at 255 bytes.
 const LONGEST_NAME: usize = 150;
@@ -39,6 +43,7 @@ impl Store {
         if mode(&metadata) & 0o022 != 0 {
             return Err(Trouble::Exposed { path: directory, mode: 0o700 });
         }
+        sweep(&directory).map_err(trouble("can't list", &directory))?;
         Ok(Self { directory })
     }
 
@@ -91,6 +96,23 @@ impl Store {
     fn path(&self, mailbox: &str) -> PathBuf {
         self.directory.join(file_name(mailbox))
     }
+}
+
+/// Removes what a crash left between write and rename: it holds a token, and nobody will read it. A
+/// young file may be another process's work.
+fn sweep(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) && is_old(&entry) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn is_old(entry: &fs::DirEntry) -> bool {
+    let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+    modified.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > WORK)
 }
 
 /// A name that no address can lead out of the directory with, and no two addresses share: all but

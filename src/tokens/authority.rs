@@ -136,8 +136,8 @@ fn silent(host: &str) -> Failure {
 
 /// What went wrong on the way, told apart as an operator has to look in different places for it.
 fn broken(host: &str, error: &reqwest::Error) -> Failure {
-    let links: Vec<_> = std::iter::successors(error.source(), |&link| link.source()).collect();
-    let tls = links.iter().find_map(|link| rustls_error(*link));
+    let links: Vec<_> = std::iter::successors(error.source(), |link| behind(*link)).collect();
+    let tls = links.iter().find_map(|link| link.downcast_ref::<rustls::Error>());
     let reason = links.last().map(ToString::to_string).unwrap_or_default();
     let (meaning, advice) = if let Some(tls) = tls {
         (format!("TLS with {host} fails: {tls}"), "Check this host's clock and trusted authorities")
@@ -155,8 +155,8 @@ fn broken(host: &str, error: &reqwest::Error) -> Failure {
     Failure::new(Class::Retry, meaning, advice)
 }
 
-/// rustls' own error, which tokio and hyper wrap in an I/O error.
-fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    error.downcast_ref().or_else(|| wrapped?.downcast_ref())
+/// What lies behind an error. Of an I/O error made of another one, `source` passes over that one.
+fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let made_of = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    made_of.map(|inner| inner as _).or_else(|| error.source())
 }

@@ -1,0 +1,102 @@
+"""gatepost itself, with a listener of each kind and a provider for each mailbox."""
+
+import os
+import pathlib
+import subprocess
+
+from ground import Daemon, free_port
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+TOP = """\
+name = "gatepost.contoso.example"
+state_directory = "{folder}/state"
+
+[log]
+level = "trace"
+"""
+
+LISTENER = """
+[[listener]]
+protocol = "{protocol}"
+address = "127.0.0.1:{port}"
+tls = "{tls}"
+"""
+
+CERTIFICATE = """\
+certificate = "{chain}"
+key = "{key}"
+"""
+
+MAILBOX = """
+[provider.{name}]
+preset = "custom"
+token_endpoint = "{token_endpoint}"
+grant = "client_credentials"
+client_id = "{client_id}"
+client_secret_file = "{secret_file}"
+scope = "https://contoso.example/.default"
+ca_file = "{ca}"
+
+[provider.{name}.imap]
+host = "localhost"
+port = {imap}
+security = "implicit"
+
+[provider.{name}.smtp]
+host = "localhost"
+port = {smtp}
+security = "starttls"
+
+[[mailbox]]
+address = "{address}"
+provider = "{name}"
+password_hash = "{hash}"
+"""
+
+
+class Gatepost(Daemon):
+    def __init__(self, folder, world):
+        certificates, text = world.certificates, TOP.format(folder=folder)
+        ports = []
+        for attribute, protocol, tls in (
+            ("imap", "imap", "none"),
+            ("imap_starttls", "imap", "starttls-required"),
+            ("imaps", "imap", "implicit"),
+            ("smtp", "smtp", "none"),
+            ("submission", "smtp", "starttls-required"),
+            ("smtps", "smtp", "implicit"),
+        ):
+            port = free_port()
+            setattr(self, attribute, port)
+            ports.append((port, certificates.client() if tls == "implicit" else None))
+            text += LISTENER.format(protocol=protocol, port=port, tls=tls)
+            if tls != "none":
+                text += CERTIFICATE.format(chain=certificates.chain, key=certificates.key)
+        for mailbox in (world.alice, world.bob, world.mallory):
+            text += self._mailbox(folder, world, mailbox)
+        config = folder / "gatepost.toml"
+        config.write_text(text)
+        environment = {**os.environ, "NO_COLOR": "1"}
+        super().__init__("gatepost", folder, [binary(), "-c", config, "run"], ports, env=environment)
+
+    @staticmethod
+    def _mailbox(folder, world, mailbox):
+        name = mailbox.address.partition("@")[0]
+        secret_file = folder / f"{name}.secret"
+        secret_file.touch(0o600)
+        secret_file.write_text(mailbox.client_secret + "\n")
+        return MAILBOX.format(name=name, address=mailbox.address, client_id=mailbox.client_id, secret_file=secret_file,
+                              token_endpoint=world.authority.token_endpoint, ca=world.certificates.ca,
+                              imap=world.dovecot.port, smtp=world.postfix.port, hash=password_hash(mailbox.password))
+
+
+def binary():
+    target = os.environ.get("CARGO_TARGET_DIR", ROOT / "target")
+    return os.environ.get("GATEPOST", pathlib.Path(target) / "debug/gatepost")
+
+
+def password_hash(password):
+    done = subprocess.run([binary(), "password", "hash"], input=password.encode() + b"\n", check=True,
+                          stdout=subprocess.PIPE)
+    return done.stdout.decode().strip()
