@@ -128,7 +128,7 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
         // not TOML
         ("connect = \"10s\"", "connect = 10s", &["isn't TOML", "config.toml:27:"]),
         ("[timeouts]", "[timeouts", &["isn't TOML", "config.toml:26:"]),
-        ("[log]", "[limits]\n[log]", &["duplicate", "config.toml:31:"]),
+        ("[log]", "[limits]\n[log]", &["duplicate", "config.toml:32:"]),
         // a typo in each table
         (
             "name =",
@@ -185,7 +185,11 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
         ("[[listener]]", "[listener]", &["isn't TOML"]),
         ("[[mailbox]]", "[mailbox]", &["\"mailbox\" is no list of tables", "[[mailbox]]"]),
         ("[limits]\nconnections = 100", "", &[]),
-        ("[limits]", "limits = 3\n[limitz]", &["isn't TOML"]),
+        (
+            "[limits]",
+            "limits = 3\n[limitz]",
+            &["unknown key \"limits\" in [timeouts]", "unknown key \"limitz\""],
+        ),
         (
             "connections = 100",
             "connections = \"many\"",
