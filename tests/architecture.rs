@@ -46,11 +46,12 @@ const REVEALS: &[(&str, usize)] = &[
     ("src/config/secret.rs", 1),
     ("src/mailbox/directory.rs", 3),
     ("src/mailbox/password.rs", 1),
-    ("src/oauth/endpoint.rs", 4),
+    ("src/oauth/endpoint.rs", 5),
     ("src/proto/imap/upstream.rs", 2),
     ("src/proto/smtp/upstream.rs", 1),
     ("src/sasl/oauthbearer.rs", 1),
     ("src/sasl/xoauth2.rs", 1),
+    ("src/sasl.rs", 2),
     ("src/store/record.rs", 2),
     ("src/tokens/authority.rs", 1),
 ];
