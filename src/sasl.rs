@@ -105,6 +105,22 @@ pub fn client(name: &str, identity: &str, token: &Secret<String>) -> Option<Box<
     }
 }
 
+/// Whether `text` repeats a piece of `token` or of a message that carried it: 16 octets in a row are
+/// no chance.
+pub fn repeats(text: &str, identity: &str, token: &Secret<String>) -> bool {
+    let messages = CLIENT_MECHANISMS
+        .iter()
+        .filter_map(|name| client(name, identity, token))
+        .map(|client| encode(client.initial_response().reveal()));
+    let clear = Zeroizing::new(token.reveal().clone());
+    messages.chain([clear]).any(|secret| shares_a_piece(text.as_bytes(), secret.as_bytes()))
+}
+
+fn shares_a_piece(text: &[u8], secret: &[u8]) -> bool {
+    let length = secret.len().clamp(1, 16);
+    text.windows(length).any(|piece| memchr::memmem::find(secret, piece).is_some())
+}
+
 /// The mechanisms spoken upstream, the preferred one first: Microsoft knows only XOAUTH2.
 pub const CLIENT_MECHANISMS: &[&str] = &[Xoauth2::NAME, OauthBearer::NAME];
 

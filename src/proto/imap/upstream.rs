@@ -105,7 +105,8 @@ impl Upstream {
         text: &[u8],
         line: &Line,
     ) -> Result<Option<Step<Ready>>, Refusal> {
-        let refused = || Err(verdict::refusal(line, Cause::TokenRefused));
+        // The token was taken: another one would change nothing.
+        let closed = || Err(verdict::refusal(line, Cause::MailboxNotOpened));
         match (&self.awaiting, tag, condition) {
             (Awaiting::Capabilities, CAPABILITY, Condition::Ok) => self.authenticate().map(Some),
             (Awaiting::Verdict(_), AUTHENTICATE, Condition::Ok) => {
@@ -114,16 +115,15 @@ impl Upstream {
                 }
                 Ok(Some(self.authenticated()))
             }
-            (Awaiting::Challenge(_) | Awaiting::Verdict(_), AUTHENTICATE, _) => {
-                Err(self.refused(line))
-            }
+            (Awaiting::Challenge(_), AUTHENTICATE, Condition::No | Condition::Bad)
+            | (Awaiting::Verdict(_), AUTHENTICATE, _) => Err(self.refused(line)),
             (Awaiting::CapabilitiesAfterLogin, CAPABILITY_AFTER_LOGIN, Condition::Ok) => {
                 self.awaiting = Awaiting::Probe;
                 Ok(None)
             }
-            (Awaiting::CapabilitiesAfterLogin, CAPABILITY_AFTER_LOGIN, _) => refused(),
+            (Awaiting::CapabilitiesAfterLogin, CAPABILITY_AFTER_LOGIN, _) => closed(),
             (Awaiting::Probe, PROBE, Condition::Ok) => Ok(Some(self.done())),
-            (Awaiting::Probe, PROBE, _) => refused(),
+            (Awaiting::Probe, PROBE, _) => closed(),
             _ => Err(verdict::refusal(line, Cause::UpstreamProtocol)),
         }
     }
@@ -225,7 +225,8 @@ impl Session for Upstream {
             if self.octets > self.terms.limits.reply {
                 return Err(garbled("more than its limit before the login was done"));
             }
-            if let Some(step) = self.turn(&line)? {
+            let turn = self.turn(&line).map_err(|refusal| self.terms.discreet(refusal));
+            if let Some(step) = turn? {
                 return Ok(step);
             }
         }
