@@ -31,8 +31,7 @@ impl Upstream {
     }
 
     fn turn(&mut self, line: &Line) -> Result<Step<Ready>, Refusal> {
-        let reply =
-            grammar::reply(line).ok_or_else(|| garbled("a line that is no POP3 reply"))?;
+        let reply = grammar::reply(line).ok_or_else(|| garbled("a line that is no POP3 reply"))?;
         match (&self.awaiting, reply) {
             (Awaiting::Greeting, Reply::Ok) if self.terms.security == Security::StartTls => {
                 self.awaiting = Awaiting::Go;
@@ -53,7 +52,8 @@ impl Upstream {
             (Awaiting::Verdict, Reply::Challenge(challenge)) if self.complaint.is_none() => {
                 Ok(self.answer(challenge))
             }
-            (Awaiting::Challenge | Awaiting::Verdict, Reply::Err) => Err(self.refused(line)),
+            (Awaiting::Challenge, Reply::Err) => Err(no_mechanism(line)),
+            (Awaiting::Verdict, Reply::Err) => Err(self.refused(line)),
             _ => Err(garbled("a reply that doesn't belong here")),
         }
     }
@@ -100,7 +100,7 @@ impl Session for Upstream {
             return Ok(self.auth());
         }
         match inbox.line(self.terms.limits.line) {
-            Ok(Some(line)) => self.turn(&line),
+            Ok(Some(line)) => self.turn(&line).map_err(|refusal| self.terms.discreet(refusal)),
             Ok(None) => Ok(Step::Read),
             Err(TooLong) => Err(garbled("a line longer than its limit")),
         }
@@ -114,8 +114,18 @@ fn garbled(what: &str) -> Refusal {
     Refusal::new(Cause::UpstreamProtocol, explanation)
 }
 
+/// A no before the token went out is none to the token.
+fn no_mechanism(line: &Line) -> Refusal {
+    let mut refusal = verdict::refusal(line, Cause::Misconfigured);
+    if refusal.cause == Cause::Misconfigured {
+        refusal
+            .explanation
+            .insert_str(0, "The mail host takes no AUTH XOAUTH2. Check the provider's host. ");
+    }
+    refusal
+}
+
 fn no_stls(line: &Line) -> Refusal {
     let explanation = "The mail host refuses STLS, and a token doesn't go out in clear. Check host and port, or use security = \"implicit\"";
-    Refusal::new(Cause::UpstreamUnreachable, explanation)
-        .quoting(&String::from_utf8_lossy(line))
+    Refusal::new(Cause::UpstreamUnreachable, explanation).quoting(&String::from_utf8_lossy(line))
 }

@@ -126,8 +126,16 @@ mod tests {
                 Cause::MailboxNotOpened,
                 "own settings",
             ),
-            ("-ERR [IN-USE] Do you have another POP session?", Cause::UpstreamUnavailable, "one at a time"),
-            ("-ERR [LOGIN-DELAY] minimum time between mail checks", Cause::UpstreamUnavailable, "less often"),
+            (
+                "-ERR [IN-USE] Do you have another POP session?",
+                Cause::UpstreamUnavailable,
+                "one at a time",
+            ),
+            (
+                "-ERR [LOGIN-DELAY] minimum time between mail checks",
+                Cause::UpstreamUnavailable,
+                "less often",
+            ),
             ("-ERR [SYS/TEMP] Temporary system problem", Cause::UpstreamUnavailable, "passing"),
             ("-ERR something new", Cause::TokenRefused, "refuses"),
         ] {
