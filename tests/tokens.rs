@@ -537,6 +537,18 @@ async fn an_ended_refresh_token_is_kept_but_not_sent_again_and_its_successor_is_
 }
 
 #[tokio::test]
+async fn an_ended_refresh_token_is_tried_again_by_a_corrected_application() {
+    let mut house = House::new("refresh_token").await;
+    house.refused(400, "", INVALID_GRANT).await;
+    let mut application = (*house.provider.application).clone();
+    application.client_id = "corrected".to_owned();
+    let mut corrected = provider("refresh_token", String::new());
+    Arc::get_mut(&mut corrected).unwrap().application = Arc::new(application);
+    house.provider = corrected;
+    house.granted(&hour("access-1")).await;
+}
+
+#[tokio::test]
 async fn nothing_but_a_permanent_invalid_grant_ends_a_refresh_token() {
     let conditional_access = r#"{"error":"invalid_grant","error_codes":[53003]}"#;
     let unknown_number = r#"{"error":"invalid_grant","error_codes":[99999999]}"#;

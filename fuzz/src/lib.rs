@@ -3,14 +3,15 @@
 //! The first octet chooses the terms and the size of the reads, the rest is what the peer sends.
 
 use gatepost::proto::{
-    Announced, Cause, DownstreamTerms, Inbox, Limits, Offer, Privacy, Probe, Protocol, Refusal, Security,
-    Session, Step, UpstreamTerms,
+    Announced, Cause, DownstreamTerms, Inbox, Limits, Offer, Privacy, Probe, Protocol, Refusal,
+    Security, Session, Step, UpstreamTerms,
 };
 use gatepost::sasl::{Client, OauthBearer, Xoauth2, encode};
 use gatepost::secret::Secret;
 
 /// Small, so that short inputs reach them.
-const LIMITS: Limits = Limits { line: 128, sasl_line: 256, literal: 64, reply: 1024, bad_commands: 5 };
+const LIMITS: Limits =
+    Limits { line: 128, sasl_line: 256, literal: 64, reply: 1024, bad_commands: 5 };
 
 const IDENTITY: &str = "alice@contoso.example";
 const TOKEN: &str = "an-access-token";
@@ -24,7 +25,10 @@ pub fn downstream(protocol: &str, input: &[u8]) {
         return;
     };
     let size = read_size(first);
-    assert_eq!(downstream_talk(protocol, first, octets, octets.len()), downstream_talk(protocol, first, octets, size));
+    assert_eq!(
+        downstream_talk(protocol, first, octets, octets.len()),
+        downstream_talk(protocol, first, octets, size)
+    );
 }
 
 /// A service's half: the same talk however the reads fall, no token in clear, and never ready before the token was sent.
@@ -33,7 +37,10 @@ pub fn upstream(protocol: &str, input: &[u8]) {
         return;
     };
     let size = read_size(first);
-    assert_eq!(upstream_talk(protocol, first, octets, octets.len()), upstream_talk(protocol, first, octets, size));
+    assert_eq!(
+        upstream_talk(protocol, first, octets, octets.len()),
+        upstream_talk(protocol, first, octets, size)
+    );
 }
 
 fn read_size(first: u8) -> usize {
@@ -48,7 +55,8 @@ fn row(name: &str) -> &'static Protocol {
 type Talk = (Vec<u8>, String);
 
 fn downstream_talk(protocol: &str, first: u8, octets: &[u8], size: usize) -> Talk {
-    let privacies = [Privacy::Tls, Privacy::Plain, Privacy::StartTlsOptional, Privacy::StartTlsRequired];
+    let privacies =
+        [Privacy::Tls, Privacy::Plain, Privacy::StartTlsOptional, Privacy::StartTlsRequired];
     let privacy = privacies[usize::from(first) % privacies.len()];
     let mut session = (row(protocol).downstream)(DownstreamTerms {
         name: "gatepost.example".to_owned(),
@@ -62,7 +70,8 @@ fn downstream_talk(protocol: &str, first: u8, octets: &[u8], size: usize) -> Tal
             End::Done(Offer::Login(login)) => {
                 assert!(!login.authcid.is_empty() && !login.authcid.contains(char::is_control));
                 assert!(privacy.takes_logins() || wire.in_tls, "a login in clear");
-                wire.sent.extend(session.refuse(&Refusal::new(Cause::LoginRejected, "no such user")));
+                wire.sent
+                    .extend(session.refuse(&Refusal::new(Cause::LoginRejected, "no such user")));
             }
             End::Done(_) => return (wire.sent, "farewell".to_owned()),
             End::Refused(refusal) => {

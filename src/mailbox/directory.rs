@@ -8,8 +8,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::{Mailbox, Provider, Service};
 use super::password::{Hash, Parameters};
+use super::{Mailbox, Provider, Service};
 use crate::proto::{Cause, Refusal};
 use crate::sasl::Login;
 use crate::secret::Secret;

@@ -134,6 +134,76 @@ def swaks_wrong_password(world):
     expect(b"<** 535 5.7.8" in transcript, transcript.decode(errors="replace"))
 
 
+MSMTP = """\
+account default
+host localhost
+port {port}
+tls on
+tls_starttls {starttls}
+tls_trust_file {ca}
+auth {mechanism}
+user {user}
+password "{password}"
+from {user}
+set_date_header off
+"""
+
+MBSYNC = """\
+IMAPAccount gatepost
+Host localhost
+Port {port}
+User {user}
+Pass "{password}"
+SSLType {security}
+SystemCertificates no
+CertificateFile {ca}
+AuthMechs LOGIN
+
+IMAPStore far
+Account gatepost
+
+MaildirStore near
+Path {folder}/
+Inbox {folder}/INBOX
+
+Channel inbox
+Far :far:
+Near :near:
+Patterns INBOX
+Sync Pull
+Create Near
+SyncState *
+"""
+
+
+@case("msmtp, mbsync  over STARTTLS, then over TLS")
+def msmtp_mbsync(world):
+    alice, gatepost, ca = world.alice, world.gatepost, world.certificates.ca
+    for starttls, mechanism, security, smtp, imap in (
+        ("on", "plain", "STARTTLS", gatepost.submission, gatepost.imap_starttls),
+        ("off", "login", "IMAPS", gatepost.smtps, gatepost.imaps),
+    ):
+        message, pulled = Message(alice.address), world.folder / f"pulled-by-{security}"
+        pulled.mkdir()
+        settings = world.folder / "msmtprc"
+        settings.touch(0o600)
+        settings.write_text(MSMTP.format(port=smtp, starttls=starttls, ca=ca, mechanism=mechanism, user=alice.address,
+                                         password=alice.password))
+        # Both keep mail in lines of their system.
+        run("msmtp", "-C", settings, alice.address, given=message.bytes.replace(b"\r\n", b"\n"))
+        with ImapClient(gatepost.imap) as client:
+            client.login(alice.address, alice.password)
+            message.expect_in(client.read(message.subject))
+        settings = world.folder / "mbsyncrc"
+        settings.write_text(MBSYNC.format(port=imap, security=security, ca=ca, user=alice.address,
+                                          password=alice.password, folder=pulled))
+        run("mbsync", "--config", settings, "inbox")
+        # mbsync signs what it pulls with a header of its own, below the others.
+        text = message.bytes.replace(b"\r\n", b"\n").partition(b"\n\n")[2]
+        found = [file for file in pulled.glob("INBOX/*/*") if message.subject.encode() in file.read_bytes()]
+        expect([file.read_bytes().endswith(b"\n\n" + text) for file in found] == [True], f"pulled: {found}")
+
+
 @case("smtplib        login, two messages in one connection")
 def smtplib_login(world):
     messages = [Message(world.bob.address), Message(world.bob.address)]

@@ -64,7 +64,7 @@ class Daemon(contextlib.AbstractContextManager):
 
     def __init__(self, name, folder, command, ports, **options):
         self.name, self.ports, self.log = name, ports, folder / f"{name}.log"
-        with self.log.open("wb") as output:
+        with self.log.open("ab") as output:
             self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=output,
                                             stderr=subprocess.STDOUT, **options)
 

@@ -5,7 +5,11 @@ use super::rig::{PASSWORD, Rig, USER};
 #[tokio::test]
 async fn a_password_opens_an_imap_mailbox() {
     let rig = Rig::start().await;
-    rig.standin.store().deliver("scanner@contoso.example", "INBOX", &b"Subject: hello\r\n\r\nbody\r\n"[..]);
+    rig.standin.store().deliver(
+        "scanner@contoso.example",
+        "INBOX",
+        &b"Subject: hello\r\n\r\nbody\r\n"[..],
+    );
     let mut client = rig.client("imap").await;
     client.until("* OK [CAPABILITY IMAP4rev1").await;
     client.ask(&format!("a LOGIN {USER} \"{PASSWORD}\""), "a OK").await;

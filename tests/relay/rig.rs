@@ -79,7 +79,11 @@ fn configuration(standin: &Standin, difference: &Difference<'_>) -> String {
     let mut text = "name = \"gatepost.contoso.example\"\nstate_directory = \"state\"\n[tls]\nca_file = \"ca.pem\"\n".to_owned();
     for protocol in ["imap", "smtp"] {
         let keys = difference.listener;
-        writeln!(text, "[[listener]]\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:0\"\n{keys}").unwrap();
+        writeln!(
+            text,
+            "[[listener]]\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:0\"\n{keys}"
+        )
+        .unwrap();
     }
     let grant = difference.grant.clone().unwrap_or_else(|| {
         "client_id = \"aaaaaaaa-0000-4000-8000-000000000001\"\ngrant = \"client_credentials\"\nclient_secret = \"standin-secret-value\"".to_owned()
@@ -87,11 +91,20 @@ fn configuration(standin: &Standin, difference: &Difference<'_>) -> String {
     let (endpoint, provider) = (standin.token_endpoint(), difference.provider);
     writeln!(text, "[provider.contoso]\npreset = \"microsoft\"\ntoken_endpoint = \"{endpoint}\"\n{grant}\n{provider}").unwrap();
     for (protocol, address) in [("imap", standin.imap()), ("smtp", standin.smtp())] {
-        writeln!(text, "[provider.contoso.{protocol}]\nhost = \"localhost\"\nport = {}", address.port()).unwrap();
+        writeln!(
+            text,
+            "[provider.contoso.{protocol}]\nhost = \"localhost\"\nport = {}",
+            address.port()
+        )
+        .unwrap();
     }
     let mailbox = &difference.mailbox;
     writeln!(text, "[[mailbox]]\naddress = \"scanner@contoso.example\"\nprovider = \"contoso\"\nuser = \"{USER}\"\npassword = \"{PASSWORD}\"\n{mailbox}").unwrap();
-    text.push_str(if difference.tables.contains("[timeouts]") { "" } else { "[timeouts]\ndrain = \"1s\"\n" });
+    text.push_str(if difference.tables.contains("[timeouts]") {
+        ""
+    } else {
+        "[timeouts]\ndrain = \"1s\"\n"
+    });
     text.push_str(difference.tables);
     text
 }
