@@ -16,6 +16,7 @@ ci: fmt clippy test docs deny fuzz-smoke interop
 
 fmt:
     cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 clippy:
     cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -31,13 +32,21 @@ deny:
     cargo deny check bans licenses sources
 
 # one target until it is stopped or finds something: just fuzz sasl
-fuzz target *arguments:
-    mkdir -p fuzz/corpus/{{ target }} fuzz/seeds/{{ target }}
-    RUSTC_BOOTSTRAP=1 cargo fuzz run {{ fuzz_flags }} {{ target }} fuzz/corpus/{{ target }} fuzz/seeds/{{ target }} -- {{ arguments }}
+fuzz target *arguments: (fuzz-build target)
+    mkdir -p fuzz/corpus/{{ target }}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run {{ fuzz_flags }} {{ target }} fuzz/corpus/{{ target }} fuzz/seeds/{{ target }} -- -timeout=5 {{ arguments }}
 
 # every target for a few seconds, from its seeds
-fuzz-smoke seconds="5":
-    for target in {{ fuzz_targets }}; do just fuzz "$target" -max_total_time={{ seconds }} -timeout=5 -verbosity=0 -print_final_stats=1; done
+fuzz-smoke seconds="5": (fuzz-build "")
+    @for target in {{ fuzz_targets }}; do \
+        just fuzz "$target" -max_total_time={{ seconds }} -verbosity=0 -print_final_stats=1 > target/fuzz/log 2>&1 \
+            || { cat target/fuzz/log; exit 1; }; \
+        echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' target/fuzz/log) inputs, none that breaks a rule"; \
+    done
+
+[private]
+fuzz-build target:
+    RUSTC_BOOTSTRAP=1 cargo fuzz build {{ fuzz_flags }} {{ target }}
 
 # real Dovecot and Postfix upstream, real clients downstream
 interop:

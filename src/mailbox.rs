@@ -1,3 +1,23 @@
 //! The directory: which login leads to which mailbox, and where that lives.
 
-mod password;
+mod directory;
+pub mod password;
+mod provider;
+
+use std::sync::Arc;
+
+use crate::secret::Secret;
+
+pub use directory::{Directory, KEY_LENGTH, Password, UserTaken};
+pub use provider::{Provider, Service};
+
+/// A mailbox that logins lead to.
+#[derive(Debug)]
+pub struct Mailbox {
+    /// Its address, which is the identity it is opened by.
+    pub address: String,
+    /// Who keeps it.
+    pub provider: Arc<Provider>,
+    /// The refresh token to start from, where the configuration holds one.
+    pub refresh_token: Option<Secret<String>>,
+}

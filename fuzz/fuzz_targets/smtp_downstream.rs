@@ -1,14 +1,4 @@
-//! What a client sends to the SMTP listener: see `downstream` in tests/dialogue/properties.rs.
+//! What a stranger sends to the SMTP listener before login.
 #![no_main]
 
-#[path = "../target_input.rs"]
-mod input;
-#[path = "../../tests/dialogue/properties.rs"]
-mod properties;
-#[path = "../../tests/dialogue/talk.rs"]
-mod talk;
-
-use gatepost::proto::smtp;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|input: &[u8]| input::downstream(&smtp::PROTOCOL, input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| gatepost_fuzz::downstream("smtp", input));

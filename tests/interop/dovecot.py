@@ -92,5 +92,5 @@ class Dovecot(Daemon):
         main.write_text(MAIN.format(folder=folder, chain=certificates.chain, key=certificates.key, port=self.port,
                                     uid=owner.pw_uid, gid=owner.pw_gid))
         (folder / "oauth2.conf").write_text(OAUTH2.format(introspection=introspection))
-        super().__init__("dovecot", folder.parent, ["/usr/sbin/dovecot", "-F", "-c", main])
-        self.await_greeting(self.port, certificates.client())
+        super().__init__("dovecot", folder.parent, ["/usr/sbin/dovecot", "-F", "-c", main],
+                         [(self.port, certificates.client())])

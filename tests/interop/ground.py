@@ -57,31 +57,34 @@ class Certificates:
 
 
 class Daemon(contextlib.AbstractContextManager):
-    """A process in the foreground; its output goes to a log in the folder."""
+    """A process in the foreground, from the greetings of its ports to its end. Its output goes to a log in the folder.
 
-    def __init__(self, name, folder, command, **options):
-        self.name, self.log = name, folder / f"{name}.log"
-        self.output = self.log.open("ab")
-        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=self.output,
-                                        stderr=subprocess.STDOUT, **options)
+    `ports` are pairs of a port and the TLS context that its clients use, if any.
+    """
 
-    def await_greeting(self, port, context=None):
-        """Until the port greets, as mail servers do before the client says anything."""
-        deadline = time.monotonic() + READY_WITHIN
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
-                    with context.wrap_socket(plain, server_hostname="localhost") if context else plain as wire:
-                        if wire.recv(1):
-                            return
-            except OSError:
-                pass
-            expect(self.process.poll() is None, f"{self.name} ended with {self.process.poll()}")
-            expect(time.monotonic() < deadline, f"{self.name} is silent on port {port}")
-            time.sleep(0.05)
+    def __init__(self, name, folder, command, ports):
+        self.name, self.command, self.ports, self.log = name, command, ports, folder / f"{name}.log"
 
-    def tail(self, lines=40):
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def __enter__(self):
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(list(map(str, self.command)), stdin=subprocess.DEVNULL, stdout=output,
+                                            stderr=subprocess.STDOUT)
+        try:
+            for port, context in self.ports:
+                self._await_greeting(port, context)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """Without it for a while."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -90,4 +93,20 @@ class Daemon(contextlib.AbstractContextManager):
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.output.close()
+
+    def _await_greeting(self, port, context):
+        """Until the port greets, as mail servers do before the client says anything."""
+        deadline = time.monotonic() + READY_WITHIN
+        while not greets(port, context):
+            expect(self.process.poll() is None, f"{self.name} ended with {self.process.poll()}")
+            expect(time.monotonic() < deadline, f"{self.name} is silent on port {port}")
+            time.sleep(0.05)
+
+
+def greets(port, context):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+            with context.wrap_socket(plain, server_hostname="localhost") if context else plain as wire:
+                return bool(wire.recv(1))
+    except OSError:
+        return False

@@ -1,0 +1,339 @@
+//! One connection, from accept to splice, in nine steps.
+
+mod client;
+mod memory;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{Span, debug, info, warn};
+
+use crate::mailbox::{Directory, Mailbox, Service};
+use crate::proto::{
+    self, Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
+    UpstreamTerms,
+};
+use crate::sasl::Login;
+use crate::tls::{Identity, Trust};
+use crate::tokens::{Again, Bearer, Tokens};
+use crate::wire::{End, Halt, Handshake, Patience, Traffic, Wire, dial, splice};
+use client::Client;
+use memory::Memory;
+
+/// What all connections share.
+pub struct Relay {
+    /// What gatepost calls itself, to clients and upstreams: a domain name or an address literal.
+    pub name: String,
+    /// Who may log in, and where that leads.
+    pub directory: Arc<Directory>,
+    /// Where access tokens come from.
+    pub tokens: Tokens,
+    /// Which upstreams are believed.
+    pub trust: Trust,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// How much to take.
+    pub limits: Limits,
+    password_checks: Arc<Semaphore>,
+    memory: Memory,
+}
+
+/// Where a connection came in.
+pub struct Entrance {
+    /// The protocol spoken there.
+    pub protocol: &'static Protocol,
+    /// How private a connection is as it starts; [`Privacy::Tls`] for implicit TLS.
+    pub privacy: Privacy,
+    /// What to show in a TLS handshake; there wherever TLS is or is offered.
+    pub identity: Option<Identity>,
+}
+
+/// How long to wait for each thing that may never come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the connection to a mail host or authority, all its addresses together, TLS included.
+    pub connect: Duration,
+    /// For each reply of an upstream until the mailbox is open.
+    pub upstream_reply: Duration,
+    /// For an access token: one request to the authority from connect to the last octet.
+    pub token_request: Duration,
+    /// For a client's next octet before its login.
+    pub login_idle: Duration,
+    /// For all that a client does before its login succeeds.
+    pub login_total: Duration,
+    /// For the next octet in either direction once the mailbox is open.
+    pub session_idle: Duration,
+    /// The same, once one side has said all it had.
+    pub half_closed: Duration,
+    /// For open connections to end by themselves when gatepost stops.
+    pub drain: Duration,
+}
+
+/// How much to take before saying no.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// What sessions take.
+    pub session: proto::Limits,
+    /// Connections open at once, all listeners together.
+    pub connections: usize,
+    /// Failed logins on one connection.
+    pub failed_logins: u32,
+    /// Octets of an authority's answer.
+    pub token_response: usize,
+    /// Passwords being checked at once; each check takes a core and the memory of its hash.
+    pub password_checks: usize,
+}
+
+/// What a client whose connection ends is given to take the last word.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// An open mailbox: what steps 4 to 7 come to.
+struct Opened {
+    wire: Wire,
+    ready: Ready,
+}
+
+impl Relay {
+    /// A relay that has no connections yet.
+    pub fn new(
+        name: String,
+        (directory, tokens, trust): (Arc<Directory>, Tokens, Trust),
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> Self {
+        let password_checks = Arc::new(Semaphore::new(limits.password_checks));
+        Self {
+            name,
+            directory,
+            tokens,
+            trust,
+            timeouts,
+            limits,
+            password_checks,
+            memory: Memory::default(),
+        }
+    }
+
+    /// Serves the client behind `stream` until its connection has ended. `stop` turns away a client
+    /// that hasn't logged in yet.
+    pub async fn serve(&self, entrance: &Entrance, stream: TcpStream, stop: &CancellationToken) {
+        let start = Instant::now();
+        // Boxed: what the login needs is given back before the connection's long idle life.
+        let through = Box::pin(self.through(entrance, stream, stop)).await;
+        let Some((downstream, upstream, clearance)) = through else {
+            return;
+        };
+        let patience =
+            Patience { idle: self.timeouts.session_idle, half_closed: self.timeouts.half_closed };
+        let (traffic, end) = splice(downstream, upstream, clearance, patience).await;
+        journal(traffic, &end, start.elapsed());
+    }
+
+    /// Tells a client in its protocol that there is no room, and closes.
+    pub async fn turn_away(&self, entrance: &Entrance, stream: TcpStream) {
+        let refusal =
+            Refusal::new(Cause::TooManyConnections, "`connections` under [limits] is reached");
+        let client = Client::new(stream, entrance, self.terms(entrance, Vec::new()));
+        // In clear words don't reach a client that waits for TLS.
+        if entrance.privacy != Privacy::Tls {
+            client.part(Halt::Refused(refusal), LAST_WORD).await;
+        }
+    }
+
+    async fn through(
+        &self,
+        entrance: &Entrance,
+        stream: TcpStream,
+        stop: &CancellationToken,
+    ) -> Option<(Wire, Wire, Clearance)> {
+        let mut client =
+            Client::new(stream, entrance, self.terms(entrance, self.honoured(entrance)));
+        let login = timeout(self.timeouts.login_total, self.log_in(&mut client));
+        let outcome = tokio::select! {
+            outcome = login => outcome.unwrap_or(Err(Halt::TimedOut)),
+            () = stop.cancelled() => Err(Refusal::new(Cause::Stopping, "gatepost stops").into()),
+        };
+        match outcome {
+            Ok(Some(Opened { wire, ready })) => {
+                let (downstream, clearance) =
+                    client.accept(ready, self.timeouts.session_idle).await?;
+                Some((downstream, wire, clearance))
+            }
+            Ok(None) => {
+                debug!("the client left without a login");
+                None
+            }
+            Err(halt) => {
+                client.part(halt, LAST_WORD).await;
+                None
+            }
+        }
+    }
+
+    /// Steps 2 to 7, again after a login that led nowhere.
+    async fn log_in(&self, client: &mut Client<'_>) -> Result<Option<Opened>, Halt> {
+        client.start_tls(self.timeouts.login_idle).await?;
+        for _ in 0..self.limits.failed_logins {
+            let Offer::Login(login) = client.offer(self.timeouts.login_idle).await? else {
+                return Ok(None);
+            };
+            match self.open(client.protocol(), login).await {
+                Ok(opened) => return Ok(Some(opened)),
+                Err(refusal) => client.refuse(&refusal, self.timeouts.login_idle).await?,
+            }
+        }
+        Err(Refusal::new(Cause::TooManyFailedLogins, "`failed_logins` under [limits] is reached")
+            .into())
+    }
+
+    async fn open(&self, protocol: &'static Protocol, login: Login) -> Result<Opened, Refusal> {
+        Span::current().record("user", &login.authcid);
+        let mailbox = self.admit(login).await?;
+        Span::current().record("mailbox", &mailbox.address);
+        let service = mailbox
+            .provider
+            .service(protocol.name)
+            .ok_or_else(|| no_service(protocol, &mailbox))?;
+        let opened = self.reach(protocol, &mailbox, service).await;
+        opened.map_err(|refusal| refusal.about(&mailbox.address))
+    }
+
+    /// Step 4. A password that wasn't seen before is checked on another thread, so many at a time.
+    async fn admit(&self, login: Login) -> Result<Arc<Mailbox>, Refusal> {
+        if let Some(mailbox) = self.directory.recall(&login) {
+            return Ok(mailbox);
+        }
+        let permit = Arc::clone(&self.password_checks).acquire_owned().await;
+        let directory = Arc::clone(&self.directory);
+        let check = move || {
+            let _permit = permit;
+            directory.verify(&login)
+        };
+        let unchecked =
+            |_| Refusal::new(Cause::AuthorityUnavailable, "the password check didn't finish");
+        tokio::task::spawn_blocking(check).await.map_err(unchecked)?
+    }
+
+    /// Steps 5 to 7, and once more with another token where the upstream refuses one that was at hand.
+    async fn reach(
+        &self,
+        protocol: &'static Protocol,
+        mailbox: &Mailbox,
+        service: &Service,
+    ) -> Result<Opened, Refusal> {
+        let (refusal, bearer) = match self.attempt(protocol, mailbox, service).await {
+            Ok(opened) => return Ok(opened),
+            Err((refusal, bearer)) => (refusal, bearer),
+        };
+        self.memory.doubt(mailbox, service);
+        let refused = bearer.filter(|_| refusal.cause == Cause::TokenRefused);
+        if refused.is_none_or(|bearer| self.tokens.refused(&bearer) == Again::Pointless) {
+            return Err(refusal);
+        }
+        debug!(
+            reason = refusal.explain(),
+            "the upstream refused a token that was at hand; trying a new one"
+        );
+        self.attempt(protocol, mailbox, service).await.map_err(|(refusal, _)| refusal)
+    }
+
+    async fn attempt(
+        &self,
+        protocol: &'static Protocol,
+        mailbox: &Mailbox,
+        service: &Service,
+    ) -> Result<Opened, (Refusal, Option<Bearer>)> {
+        let bearer = self.tokens.bearer(
+            &mailbox.provider,
+            &mailbox.address,
+            mailbox.refresh_token.as_ref(),
+            &service.scope,
+        );
+        let (bearer, mut wire) =
+            tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
+        let terms = UpstreamTerms {
+            name: self.name.clone(),
+            security: service.security,
+            identity: mailbox.address.clone(),
+            token: bearer.token.clone(),
+            remembered: self.memory.announced(service),
+            probe: if self.memory.is_open(mailbox, service) { Probe::Skip } else { Probe::Mailbox },
+            limits: self.limits.session,
+        };
+        let mut session = (protocol.upstream)(terms);
+        let handshake = Handshake::Connect(&self.trust, &service.host);
+        let driven = wire.drive(&mut *session, &handshake, self.timeouts.upstream_reply).await;
+        let ready = driven.map_err(|halt| (upstream_refusal(halt, service), Some(bearer)))?;
+        self.memory.opened(mailbox, service, ready.announced());
+        debug!(host = service.host, "the mailbox is open");
+        Ok(Opened { wire, ready })
+    }
+
+    async fn dial(&self, service: &Service) -> Result<Wire, Refusal> {
+        let address = (service.host.as_str(), service.port);
+        dial(address, service.security, &self.trust, self.timeouts.connect).await.map_err(|why| {
+            Refusal::new(
+                Cause::UpstreamUnreachable,
+                format!("{}:{} can't be reached: {why}", service.host, service.port),
+            )
+        })
+    }
+
+    fn terms(&self, entrance: &Entrance, honoured: Vec<String>) -> DownstreamTerms {
+        DownstreamTerms {
+            name: self.name.clone(),
+            privacy: entrance.privacy,
+            honoured,
+            limits: self.limits.session,
+        }
+    }
+
+    /// What every upstream behind the entrance honours, once all of them have been asked.
+    fn honoured(&self, entrance: &Entrance) -> Vec<String> {
+        self.memory.honoured(self.directory.services(entrance.protocol.name))
+    }
+}
+
+fn no_service(protocol: &Protocol, mailbox: &Mailbox) -> Refusal {
+    let provider = &mailbox.provider.name;
+    let explanation =
+        format!("the provider {provider:?} has no [provider.{provider}.{}]", protocol.name);
+    Refusal::new(Cause::Misconfigured, explanation).about(&mailbox.address)
+}
+
+/// What went wrong between gatepost and the mail host, as far as the session didn't say it itself.
+fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
+    let Service { host, port, .. } = service;
+    let unreachable =
+        |what: String| Refusal::new(Cause::UpstreamUnreachable, format!("{host}:{port} {what}"));
+    match halt {
+        Halt::Refused(refusal) => refusal,
+        Halt::Closed => unreachable("closed the connection during the login; it may be overloaded, or the port isn't the protocol's".into()),
+        Halt::TimedOut => unreachable("doesn't answer; check that port and security fit, or raise `upstream_reply` under [timeouts]".into()),
+        Halt::Tls(error) => unreachable(format!("fails in TLS: {error}; if something on the way replaces certificates, name its root in `ca_file`")),
+        Halt::Broken(error) => unreachable(format!("broke the connection: {error}")),
+        Halt::Injected => {
+            warn!(host, port, "someone between here and the mail host may be injecting commands");
+            Refusal::new(Cause::UpstreamProtocol, format!("{host}:{port} sent bytes in clear behind STARTTLS, which only an attacker on the way has use for"))
+        }
+    }
+}
+
+fn journal(traffic: Traffic, end: &End, time: Duration) {
+    let Traffic { sent, received } = traffic;
+    let seconds = time.as_secs();
+    match end {
+        End::Finished => info!(sent, received, seconds, "ended"),
+        End::Idle => info!(sent, received, seconds, "ended: nothing moved for too long"),
+        End::DownstreamBroke(error) => {
+            info!(sent, received, seconds, %error, "ended: the client's side broke")
+        }
+        End::UpstreamBroke(error) => {
+            info!(sent, received, seconds, %error, "ended: the service's side broke")
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! TLS of both sides: certificates of listeners, trust in upstreams. The only module that knows how
+//! PEM is read and which cryptography is used.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_platform_verifier::Verifier;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+/// What a listener shows to its clients: a certificate chain and its key.
+#[derive(Clone)]
+pub struct Identity(Arc<ServerConfig>);
+
+/// Which certificates of upstreams and authorities are believed.
+#[derive(Clone)]
+pub struct Trust(Arc<ClientConfig>);
+
+/// A PEM file that is of no use.
+#[derive(Debug)]
+pub struct Error {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it, and what would be right.
+    pub reason: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.reason)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Identity {
+    /// Reads a certificate chain, the listener's own certificate first, and its private key (PKCS#8,
+    /// PKCS#1 or SEC 1, not encrypted), both in PEM.
+    ///
+    /// # Errors
+    /// Names the file that is missing, holds nothing of use, or doesn't fit the other.
+    pub fn load(certificate: &Path, key: &Path) -> Result<Self, Error> {
+        let chain = certificates(certificate)?;
+        let private_key = private_key(key)?;
+        ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private_key))
+            .map(|config| Self(Arc::new(config)))
+            .map_err(|error| {
+                fault(key, format!("doesn't go with {}: {error}", certificate.display()))
+            })
+    }
+
+    /// Greets a client with TLS.
+    ///
+    /// # Errors
+    /// Whatever ends the handshake.
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let accepted = TlsAcceptor::from(self.0.clone()).accept(stream).await?;
+        Ok(TlsStream::Server(accepted))
+    }
+}
+
+impl Trust {
+    /// Believes what the operating system believes, and the roots in `extra`, PEM files. Where the
+    /// system has no roots at all (a bare container), Mozilla's stand in.
+    ///
+    /// # Errors
+    /// Names the file that is missing or holds no certificate.
+    pub fn load(extra: &[PathBuf]) -> Result<Self, Error> {
+        let mut roots = Vec::new();
+        for path in extra {
+            roots.extend(certificates(path)?);
+        }
+        let verifier = verifier(roots).map_err(|error| {
+            fault(extra.first().map_or(Path::new("ca_file"), PathBuf::as_path), error.to_string())
+        })?;
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| fault(Path::new("tls"), error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// Starts TLS with the server called `host`, a domain name or an IP address.
+    ///
+    /// # Errors
+    /// Whatever ends the handshake; a certificate that isn't believed among it.
+    pub async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a host name"))?;
+        let connected = TlsConnector::from(self.0.clone()).connect(name, stream).await?;
+        Ok(TlsStream::Client(connected))
+    }
+
+    /// The same trust for an HTTP client of its own.
+    pub fn client_config(&self) -> ClientConfig {
+        ClientConfig::clone(&self.0)
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+fn verifier(
+    roots: Vec<CertificateDer<'static>>,
+) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
+    match Verifier::new_with_extra_roots(roots.clone(), provider()) {
+        Ok(verifier) => Ok(Arc::new(verifier)),
+        Err(rustls::Error::General(_)) => mozilla(roots),
+        Err(error) => Err(error),
+    }
+}
+
+fn mozilla(
+    roots: Vec<CertificateDer<'static>>,
+) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
+    tracing::warn!(
+        "the system has no trust roots; Mozilla's are used instead (install ca-certificates)"
+    );
+    let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for root in roots {
+        store.add(root)?;
+    }
+    let verifier =
+        rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+    Ok(verifier)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let pem = read(path)?;
+    let chain = rustls_pemfile::certs(&mut pem.as_slice())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| fault(path, format!("is no valid PEM: {error}")))?;
+    if chain.is_empty() {
+        return Err(fault(path, "holds no certificate (a PEM block BEGIN CERTIFICATE)".to_owned()));
+    }
+    Ok(chain)
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
+    let pem = zeroize::Zeroizing::new(read(path)?);
+    rustls_pemfile::private_key(&mut pem.as_slice())
+        .map_err(|error| fault(path, format!("is no valid PEM: {error}")))?
+        .ok_or_else(|| {
+            let reason =
+                "holds no private key that isn't encrypted (a PEM block BEGIN PRIVATE KEY)";
+            fault(path, reason.to_owned())
+        })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|error| fault(path, format!("can't be read: {error}")))
+}
+
+fn fault(path: &Path, reason: String) -> Error {
+    Error { path: path.to_owned(), reason }
+}

@@ -1,0 +1,57 @@
+//! What the stand-in counts, for tests that ask how often something happened.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// How often it happened so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn increment(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Counts one more and answers how many there are now.
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
+/// Everything that is counted.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests to the token endpoint, whatever came of them.
+    pub token_requests: Counter,
+    /// Requests with the grant `client_credentials`.
+    pub client_credentials_requests: Counter,
+    /// Requests with the grant `refresh_token`.
+    pub refresh_token_requests: Counter,
+    /// Requests with the grant `password`.
+    pub password_requests: Counter,
+    /// Access tokens that the token endpoint gave out.
+    pub tokens_issued: Counter,
+    /// Mail connections of all kinds; numbers them too.
+    pub connections: Counter,
+    /// IMAP connections, with and without TLS.
+    pub imap_connections: Counter,
+    /// SMTP connections of all three ports.
+    pub smtp_connections: Counter,
+    /// IMAP logins that were answered OK.
+    pub imap_logins: Counter,
+    /// SMTP logins that were answered 235.
+    pub smtp_logins: Counter,
+    /// IMAP logins that were refused.
+    pub imap_refusals: Counter,
+    /// SMTP logins that were refused.
+    pub smtp_refusals: Counter,
+    /// Messages that were accepted with 250 after DATA or BDAT LAST.
+    pub messages_accepted: Counter,
+    /// Recipients outside the tenant in accepted messages.
+    pub recipients_relayed: Counter,
+}

@@ -1,0 +1,172 @@
+//! What a test can turn while the stand-in runs.
+
+use std::time::Duration;
+
+use crate::token::Form;
+
+/// The behaviour of the servers. The default is a healthy Exchange Online.
+#[derive(Clone, Debug)]
+pub struct Knobs {
+    /// How long access tokens live. `None`: a random time from 3599 to 5399 seconds, as Entra does.
+    pub token_lifetime: Option<Duration>,
+    /// Access tokens that are not JWTs, as for personal accounts.
+    pub opaque_tokens: bool,
+    /// Bytes of a claim that only makes the token longer.
+    pub token_padding: usize,
+    /// An HTTP answer instead of the endpoint's own.
+    pub authority_failure: Option<AuthorityFailure>,
+    /// Wait before any answer of the token endpoint.
+    pub authority_delay: Duration,
+    /// The token endpoint takes requests and never answers.
+    pub authority_silent: bool,
+    /// The token endpoint answers 200 with more than 256 KiB.
+    pub authority_oversize: bool,
+    /// The token endpoint refuses with this AADSTS number.
+    pub authority_aadsts: Option<u32>,
+    /// Each use of a refresh token hands out a new one. The old ones stay valid, as at Entra.
+    pub rotate_refresh_tokens: bool,
+    /// Answers to the `refresh_token` grant contain a refresh token at all.
+    pub include_refresh_token: bool,
+    /// `expires_in` is a JSON string, as at some providers.
+    pub string_expires_in: bool,
+
+    /// Another first line on IMAP.
+    pub imap_greeting: Option<String>,
+    /// IMAP connections are accepted and never greeted.
+    pub imap_silent: bool,
+    /// AUTHENTICATE succeeds and every command after it is told `BAD User is authenticated but not connected.`
+    pub imap_not_connected: bool,
+    /// Authentication is throttled, with this suggested backoff in milliseconds.
+    pub imap_throttled: Option<u64>,
+    /// The back end is down: commands are answered `Server Unavailable. 15` without a tag.
+    pub imap_unavailable: bool,
+    /// Sessions end when their access token does.
+    pub imap_expire_sessions: bool,
+    /// SASL-IR is not announced.
+    pub imap_capability_without_sasl_ir: bool,
+    /// `* BYE` with this text instead of a greeting.
+    pub imap_bye: Option<String>,
+    /// How long a connection may stay without a login.
+    pub imap_auth_timeout: Duration,
+    /// How long a logged-in connection may stay quiet.
+    pub imap_idle_timeout: Duration,
+
+    /// Another first line on SMTP, such as `421 4.3.2 Service not active`. Anything but 220 ends the connection.
+    pub smtp_greeting: Option<String>,
+    /// SMTP connections are accepted and never greeted.
+    pub smtp_silent: bool,
+    /// SMTP AUTH is switched off for the tenant.
+    pub smtp_auth_disabled_tenant: bool,
+    /// SMTP AUTH is switched off for every mailbox.
+    pub smtp_auth_disabled_mailbox: bool,
+    /// The reply to a password, without the bracket that closes it.
+    pub basic_auth_refusal: String,
+    /// A refusal of XOAUTH2 whatever the token is, such as `454 4.7.0 Temporary authentication failure`.
+    pub smtp_auth_reply: Option<String>,
+    /// AUTH succeeds and the message is refused with `430 4.2.0 … MapiExceptionLogonFailed`.
+    pub smtp_logon_failed: bool,
+    /// Submissions that one mailbox may have under way at the same time; one more gets 432.
+    pub smtp_thread_limit: usize,
+    /// Messages that a mailbox may submit in a minute; the next ones wait. `None`: any number.
+    pub smtp_rate_per_minute: Option<usize>,
+    /// STARTTLS is neither announced nor accepted.
+    pub smtp_without_starttls: bool,
+    /// Bytes in clear behind the 220 of STARTTLS, in the same write: an attacker on the path.
+    pub smtp_inject_after_starttls: Option<Vec<u8>>,
+    /// The name in EHLO has to be a valid domain or address literal.
+    pub smtp_validates_ehlo: bool,
+    /// The longest AUTH command in octets with its CRLF; a longer one gets 555, as at Gmail.
+    pub smtp_auth_line_limit: Option<usize>,
+    /// Another list of extensions, one a line of the EHLO reply.
+    pub smtp_extensions: Option<Vec<String>>,
+
+    /// Both mail servers speak as Gmail's do, with the JSON challenge before a refusal.
+    pub google: bool,
+    /// Wait before each reply of the mail servers.
+    pub mail_delay: Duration,
+    /// The mail servers close the connection right after the verdict on a login.
+    pub drop_after_auth: bool,
+}
+
+/// An HTTP answer of the token endpoint that a test chose.
+#[derive(Clone, Debug)]
+pub struct AuthorityFailure {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, sent as `application/json`.
+    pub body: String,
+    /// The value of `Retry-After`.
+    pub retry_after: Option<String>,
+    /// How many requests are answered so. `None`: all.
+    pub times: Option<u32>,
+}
+
+impl Knobs {
+    /// How access tokens look now.
+    pub(crate) fn token_form(&self) -> Form {
+        match self.opaque_tokens {
+            true => Form::Opaque,
+            false => Form::Jwt { padding: self.token_padding },
+        }
+    }
+
+    /// Takes one of the failures that are still due.
+    pub(crate) fn take_authority_failure(&mut self) -> Option<AuthorityFailure> {
+        let failure = self.authority_failure.as_mut()?;
+        match &mut failure.times {
+            None => {}
+            Some(0) => {
+                self.authority_failure = None;
+                return None;
+            }
+            Some(times) => *times -= 1,
+        }
+        Some(failure.clone())
+    }
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            token_lifetime: None,
+            opaque_tokens: false,
+            token_padding: 0,
+            authority_failure: None,
+            authority_delay: Duration::ZERO,
+            authority_silent: false,
+            authority_oversize: false,
+            authority_aadsts: None,
+            rotate_refresh_tokens: true,
+            include_refresh_token: true,
+            string_expires_in: false,
+            imap_greeting: None,
+            imap_silent: false,
+            imap_not_connected: false,
+            imap_throttled: None,
+            imap_unavailable: false,
+            imap_expire_sessions: false,
+            imap_capability_without_sasl_ir: false,
+            imap_bye: None,
+            imap_auth_timeout: Duration::from_secs(60),
+            imap_idle_timeout: Duration::from_secs(30 * 60),
+            smtp_greeting: None,
+            smtp_silent: false,
+            smtp_auth_disabled_tenant: false,
+            smtp_auth_disabled_mailbox: false,
+            basic_auth_refusal:
+                "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.".into(),
+            smtp_auth_reply: None,
+            smtp_logon_failed: false,
+            smtp_thread_limit: 3,
+            smtp_rate_per_minute: Some(30),
+            smtp_without_starttls: false,
+            smtp_inject_after_starttls: None,
+            smtp_validates_ehlo: true,
+            smtp_auth_line_limit: None,
+            smtp_extensions: None,
+            google: false,
+            mail_delay: Duration::ZERO,
+            drop_after_auth: false,
+        }
+    }
+}
