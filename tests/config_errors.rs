@@ -506,13 +506,13 @@ fn an_empty_file_says_what_to_begin_with() {
 }
 
 #[test]
-fn a_user_twice_is_said_with_the_first_line() {
+fn a_user_twice_is_said_with_the_mailbox_that_has_it() {
     let second = format!(
         "[[mailbox]]\naddress = \"b@contoso.example\"\nuser = \"SCANNER\"\nprovider = \"contoso\"\npassword_hash = \"{HASH}\"\n\n[timeouts]"
     );
     let problems = problems(&with("[timeouts]", &second));
     assert!(problems.contains("the user \"SCANNER\" is there twice"), "{problems}");
-    assert!(problems.contains("line 23 has it already"), "{problems}");
+    assert!(problems.contains("it leads to scanner@contoso.example already"), "{problems}");
 }
 
 #[test]
