@@ -3,12 +3,16 @@
 
 #[path = "relay/authority.rs"]
 mod authority;
+#[path = "relay/certificate.rs"]
+mod certificate;
 #[path = "relay/client.rs"]
 mod client;
 #[path = "relay/journal.rs"]
 mod journal;
 #[path = "relay/logins.rs"]
 mod logins;
+#[path = "relay/memory.rs"]
+mod memory;
 #[path = "relay/patience.rs"]
 mod patience;
 #[path = "relay/rig.rs"]
@@ -17,5 +21,7 @@ mod rig;
 mod splice;
 #[path = "relay/tls.rs"]
 mod tls;
+#[path = "relay/tokens.rs"]
+mod tokens;
 #[path = "relay/upstream.rs"]
 mod upstream;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::certificate::{IMPLICIT, secure};
 use super::client::Client;
 use super::rig::{ADDRESS, Difference, PASSWORD, Rig, USER};
-use super::tls::{IMPLICIT, secure};
+
 use gatepost_standin::{Service, Standin};
 use tokio::net::TcpStream;
 
