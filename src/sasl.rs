@@ -125,11 +125,11 @@ fn shares_a_piece(text: &[u8], secret: &[u8]) -> bool {
 pub const CLIENT_MECHANISMS: &[&str] = &[Xoauth2::NAME, OauthBearer::NAME];
 
 /// The first of [`CLIENT_MECHANISMS`] that an upstream announced.
-pub fn choose<'a>(announced: impl Iterator<Item = &'a str> + Clone) -> Option<&'static str> {
+pub fn choose(announced: &[impl AsRef<str>]) -> Option<&'static str> {
     CLIENT_MECHANISMS
         .iter()
         .copied()
-        .find(|name| announced.clone().any(|offered| offered.eq_ignore_ascii_case(name)))
+        .find(|name| announced.iter().any(|offered| offered.as_ref().eq_ignore_ascii_case(name)))
 }
 
 /// A SASL exchange over base64 lines, as in IMAP (RFC 9051 section 6.2.2), SMTP (RFC 4954
