@@ -1,49 +1,12 @@
 //! TLS between client and gatepost.
 
-use std::path::Path;
-use std::sync::{Arc, LazyLock};
-
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::certificate::{IMPLICIT, STARTTLS, secure};
 use super::client::Client;
 use super::rig::{AUTH_PLAIN, Difference, PASSWORD, Rig, USER};
 use gatepost_standin::Standin;
-
-/// The listeners' certificate, in the folder of every configuration.
-static CERTIFICATE: LazyLock<rcgen::CertifiedKey<rcgen::KeyPair>> =
-    LazyLock::new(|| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap());
-
-pub(crate) const IMPLICIT: &str = "tls = \"implicit\"\ncertificate = \"listener.pem\"\nkey = \"listener.key\"";
-pub(crate) const STARTTLS: &str =
-    "tls = \"starttls-required\"\ncertificate = \"listener.pem\"\nkey = \"listener.key\"";
-
-/// Puts certificate and key where [`IMPLICIT`] and [`STARTTLS`] look for them.
-pub(crate) fn write_certificate(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::write(folder.join("listener.pem"), CERTIFICATE.cert.pem()).unwrap();
-    let key = folder.join("listener.key");
-    std::fs::write(&key, CERTIFICATE.signing_key.serialize_pem()).unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-/// The client's side of a TLS handshake with a listener.
-pub(crate) async fn secure(stream: TcpStream) -> Client<TlsStream<TcpStream>> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CERTIFICATE.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-    Client::new(stream)
-}
 
 async fn rig(listener: &str) -> Rig {
     let difference = Difference { listener, ..Difference::default() };
@@ -59,7 +22,10 @@ async fn implicit_tls_carries_a_session_and_ends_with_its_goodbye() {
     let rig = rig(IMPLICIT).await;
     let mut client = implicit(&rig, "imap").await;
     let greeting = client.until("* OK").await;
-    assert!(!greeting[0].contains("STARTTLS") && greeting[0].contains("AUTH=PLAIN"), "{greeting:?}");
+    assert!(
+        !greeting[0].contains("STARTTLS") && greeting[0].contains("AUTH=PLAIN"),
+        "{greeting:?}"
+    );
     client.ask(&format!("a LOGIN {USER} \"{PASSWORD}\""), "a OK").await;
     client.ask("b NOOP", "b OK").await;
     client.ask("c LOGOUT", "c OK").await;
@@ -119,7 +85,8 @@ async fn bytes_in_clear_behind_starttls_end_the_connection() {
 #[tokio::test]
 async fn an_upstream_that_injects_behind_starttls_gets_no_token() {
     let rig = Rig::start().await;
-    rig.standin.knobs().smtp_inject_after_starttls = Some(b"250-injected\r\n250 AUTH XOAUTH2\r\n".to_vec());
+    rig.standin.knobs().smtp_inject_after_starttls =
+        Some(b"250-injected\r\n250 AUTH XOAUTH2\r\n".to_vec());
     let (_client, answer) = rig.smtp().await;
     assert!(answer[0].starts_with("454 4.7.0 "), "{answer:?}");
     rig.journal.tells("may be injecting commands");
