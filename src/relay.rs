@@ -185,7 +185,12 @@ impl Relay {
             };
             match self.open(client.protocol(), login).await {
                 Ok(opened) => return Ok(Some(opened)),
-                Err(refusal) => client.refuse(&refusal, self.timeouts.login_idle).await?,
+                Err(refusal) => {
+                    client.refuse(&refusal, self.timeouts.login_idle).await?;
+                    if refusal.ends_talk() {
+                        return Ok(None);
+                    }
+                }
             }
         }
         Err(Refusal::new(Cause::TooManyFailedLogins, "`failed_logins` under [limits] is reached")
