@@ -151,8 +151,7 @@ fn pieces(secret: &str) -> Vec<String> {
     if secret.len() <= 2 * PIECE {
         return vec![secret.to_owned()];
     }
-    // A JWT's first part says nothing but its algorithm, and its second begins alike for all.
-    let places = [secret.len() / 2, secret.len() - PIECE];
+    let places = [0, secret.len() / 2, secret.len() - PIECE];
     places.into_iter().filter_map(|at| secret.get(at..at + PIECE)).map(str::to_owned).collect()
 }
 
@@ -216,7 +215,8 @@ async fn no_secret_is_written_down_or_told() {
             let rig = Rig::with(standin, &difference).await;
             evidence.logins(&rig).await;
             rig.standin.revoke_tokens();
-            evidence.logins(&rig).await;
+            let login = format!("a LOGIN scanner \"{PASSWORD}\"");
+            evidence.talk(&rig, "imap", &[login]).await;
             evidence.learn_tokens(&rig);
             evidence.learn_refresh_tokens(&rig);
             written += &rig.journal.text();
