@@ -332,10 +332,10 @@ fn journal(traffic: Traffic, end: &End, time: Duration) {
         End::Finished => info!(sent, received, seconds, "ended"),
         End::Idle => info!(sent, received, seconds, "ended: nothing moved for too long"),
         End::DownstreamBroke(error) => {
-            info!(sent, received, seconds, %error, "ended: the client's side broke")
+            info!(sent, received, seconds, %error, "ended: the client's side broke");
         }
         End::UpstreamBroke(error) => {
-            info!(sent, received, seconds, %error, "ended: the service's side broke")
+            info!(sent, received, seconds, %error, "ended: the service's side broke");
         }
     }
 }
