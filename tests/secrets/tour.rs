@@ -105,8 +105,8 @@ impl Evidence {
     }
 
     fn learn_refresh_tokens(&mut self, rig: &Rig) {
-        let folder = rig.state().join("state");
-        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        let folder = rig.state().join("state/sign-ins");
+        let entries = std::fs::read_dir(folder).unwrap();
         for path in entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
             let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
             let tokens = text.split('"').filter(|text| text.starts_with("1.A"));
