@@ -278,7 +278,7 @@ async fn a_token_that_the_upstream_repeats_is_not_passed_on() {
         let piece = &shown[..40];
         assert!(!answer.concat().contains(piece), "{answer:?}");
         assert!(!rig.journal.text().contains(piece), "{}", rig.journal.text());
-        rig.journal.tells("command '(left out)");
+        rig.journal.tells("repeats the access token in its words, which are withheld");
         rig.stop().await;
     }
 }
