@@ -99,7 +99,7 @@ impl<'a> Client<'a> {
 }
 
 /// One line for the operator. What someone must act on is a warning.
-fn report(refusal: &Refusal) {
+pub(super) fn report(refusal: &Refusal) {
     let reason = refusal.explain();
     match refusal.cause {
         Cause::SignInNeeded
