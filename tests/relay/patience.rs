@@ -21,7 +21,7 @@ async fn a_client_that_says_nothing_is_told_why_it_is_cut() {
         client.until(greeting).await;
         assert_eq!(timeout(SOON, client.rest()).await.unwrap(), bye);
     }
-    rig.journal.tells("took longer for its login than [timeouts] allows");
+    rig.journal.tells("the client is slow, or the service behind its login");
     rig.stop().await;
 }
 
@@ -42,6 +42,20 @@ async fn a_client_that_trickles_is_cut_all_the_same() {
     };
     assert_eq!(bye, "* BYE Timed out");
     assert!((Duration::from_secs(2)..SOON).contains(&start.elapsed()), "{:?}", start.elapsed());
+    rig.stop().await;
+}
+
+/// The client isn't told that its password is wrong, nor the operator that only the client can be slow.
+#[tokio::test]
+async fn a_login_that_a_service_keeps_waiting_ends() {
+    let rig = Rig::tables("[timeouts]\nlogin_total = \"1s\"\n").await;
+    rig.standin.knobs().imap_silent = true;
+    let mut client = rig.client("imap").await;
+    client.until("* OK").await;
+    client.say(&format!("a LOGIN {USER} \"{PASSWORD}\"")).await;
+    let rest = timeout(SOON, client.rest()).await.unwrap();
+    assert!(rest.starts_with(b"* BYE Timed out"), "{}", String::from_utf8_lossy(&rest));
+    rig.journal.tells("or the service behind its login");
     rig.stop().await;
 }
 
