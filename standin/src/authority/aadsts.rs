@@ -49,7 +49,7 @@ impl Refusal {
 
     /// What stands in the redirect's `error`.
     pub(super) fn error(&self) -> &'static str {
-        self.error.unwrap_or(kind(self.code).error)
+        self.error.unwrap_or_else(|| kind(self.code).error)
     }
 
     /// What stands on an error page and in the redirect's `error_description`.
