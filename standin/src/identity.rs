@@ -14,7 +14,7 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::authority::lifetime;
+use crate::authority;
 use crate::calendar::unix;
 use crate::cloud::Cloud;
 use crate::knobs::AuthorityFailure;
@@ -165,12 +165,14 @@ fn grant(cloud: &Cloud, query: &Parameters) -> Result<Value, Refusal> {
     let tenant = cloud.tenant().clone();
     let identity = identity(&tenant, query)
         .ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "invalid_request", "Identity not found"))?;
+    let audience = authority::resource(tenant.cloud, resource)
+        .map_err(|no| refusal(StatusCode::BAD_REQUEST, no.error(), no.sentence()))?;
     let claims = Claims {
-        audience: resource.trim_end_matches('/').into(),
+        audience: audience.into(),
         client_id: identity.client_id.clone(),
         address: None,
         permissions: identity.roles.clone(),
-        lifetime: lifetime(cloud),
+        lifetime: authority::lifetime(cloud),
     };
     let (form, skew) = {
         let knobs = cloud.knobs();

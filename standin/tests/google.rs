@@ -8,10 +8,13 @@ mod signer;
 #[path = "clients/tls.rs"]
 mod tls;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use gatepost_standin::{ServiceAccount, Standin};
 use http::{Answer, Client, FORM, form};
 use serde_json::{Value, json};
 use signer::{Signer, now};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 const PUBLIC_APP: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 const ALICE: &str = "alice@contoso.example";
@@ -195,4 +198,23 @@ async fn a_service_account_opens_the_mailbox_that_it_names() {
     }
     assert_eq!(standin.counters().jwt_bearer_requests.count(), 9);
     assert_eq!(standin.counters().tokens_issued.count(), 1);
+}
+
+#[tokio::test]
+async fn the_token_opens_the_mailbox() {
+    let (standin, mut client) = rig().await;
+    standin.knobs().google = true;
+    let code = code(&mut client, "online").await;
+    let token = token(&mut client, &redemption(&code, VERIFIER)).await.token();
+    let response = STANDARD.encode(format!("user={ALICE}\x01auth=Bearer {token}\x01\x01"));
+    let mut imap = BufReader::new(tls::dial(&standin, standin.imap()).await);
+    let command = format!("a AUTHENTICATE XOAUTH2 {response}\r\nb SELECT INBOX\r\n");
+    imap.write_all(command.as_bytes()).await.unwrap();
+    let mut line = String::new();
+    while !line.starts_with("b ") {
+        line.clear();
+        assert_ne!(imap.read_line(&mut line).await.unwrap(), 0);
+    }
+    assert!(line.starts_with("b OK "), "{line}");
+    assert_eq!(standin.counters().imap_logins.count(), 1);
 }

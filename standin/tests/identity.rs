@@ -79,6 +79,9 @@ async fn imds_refuses_what_could_come_from_outside() {
     }
     let answer = ask(&standin, &standin.imds(), METADATA, &[]).await;
     assert_eq!((answer.status, &answer.json()["error"]), (400, &"invalid_request".into()));
+    let elsewhere = [("resource", "https://outlook.example")];
+    let answer = ask(&standin, &standin.imds(), METADATA, &elsewhere).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &"invalid_resource".into()));
     assert_eq!(standin.counters().tokens_issued.count(), 0);
 }
 

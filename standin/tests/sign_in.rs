@@ -176,6 +176,19 @@ async fn a_wrong_password_stays_on_the_page() {
 }
 
 #[tokio::test]
+async fn an_account_of_another_kind_is_told_so() {
+    let (standin, mut client) = rig().await;
+    let body = form(&[("login", ALICE), ("passwd", PASSWORD), ("choice", "sign_in")]);
+    let consumers = page(&request()).replace(TENANT, "consumers");
+    let shown = client.ask("POST", &consumers, FORM, &body).await.text();
+    assert!(shown.contains("AADSTS50020: "), "{shown}");
+    standin.tenant().mailbox_mut(ALICE).unwrap().personal = true;
+    assert_eq!(client.ask("POST", &consumers, FORM, &body).await.status, 302);
+    let shown = client.ask("POST", &page(&request()), FORM, &body).await.text();
+    assert!(shown.contains("AADSTS50020: "), "{shown}");
+}
+
+#[tokio::test]
 async fn a_person_may_decline() {
     let (_standin, mut client) = rig().await;
     let (_, found) = landing(&press(&mut client, &request(), "", "cancel").await);
