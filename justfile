@@ -16,6 +16,7 @@ ci: fmt clippy test docs deny fuzz-smoke interop
 
 fmt:
     cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 clippy:
     cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -37,7 +38,7 @@ fuzz target *arguments: (fuzz-build target)
 
 # every target for a few seconds, from its seeds
 fuzz-smoke seconds="5": (fuzz-build "")
-    for target in {{ fuzz_targets }}; do \
+    @for target in {{ fuzz_targets }}; do \
         just fuzz "$target" -max_total_time={{ seconds }} -verbosity=0 -print_final_stats=1 > target/fuzz/log 2>&1 \
             || { cat target/fuzz/log; exit 1; }; \
         echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' target/fuzz/log) inputs, none that breaks a rule"; \

@@ -51,8 +51,16 @@ enum Command {
     #[command(subcommand)]
     Password(PasswordCommand),
     /// Show the whole chain on this machine, against a built-in stand-in for Microsoft 365
+    ///
+    /// Sends a message through gatepost by SMTP and reads it back by IMAP, with a user name and a
+    /// password, and shows both dialogues: what the old program said, and what Microsoft 365 heard.
+    /// Then stays up for tries of your own.
     #[cfg(feature = "demo")]
-    Demo,
+    Demo {
+        /// End after the round trip instead of staying up
+        #[arg(long)]
+        once: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -64,7 +72,8 @@ enum PasswordCommand {
     Hash,
 }
 
-const PLACES: &str = "Without -c: $XDG_CONFIG_HOME/gatepost/config.toml, then /etc/gatepost/config.toml.";
+const PLACES: &str =
+    "Without -c: $XDG_CONFIG_HOME/gatepost/config.toml, then /etc/gatepost/config.toml.";
 
 const EXAMPLES: &str = "\
 The configuration is the first of
@@ -110,7 +119,9 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
         Command::Check => check::check(&arguments.load()?),
         Command::Password(PasswordCommand::Hash) => password::hash(),
         #[cfg(feature = "demo")]
-        Command::Demo => demo::run(arguments),
+        Command::Demo { once } => {
+            demo::run(arguments, if *once { demo::Stay::Once } else { demo::Stay::Up })
+        }
     }
 }
 
@@ -144,6 +155,9 @@ enum Exit {
     Data = 65,
     /// The configuration can't be found or read.
     NoInput = 66,
+    /// gatepost itself is at fault.
+    #[cfg(feature = "demo")]
+    Software = 70,
     /// The operating system lacks something.
     System = 71,
     /// The configuration is wrong.

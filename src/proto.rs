@@ -5,12 +5,13 @@
 
 pub mod imap;
 mod inbox;
+pub mod pop3;
 mod refusal;
 pub mod smtp;
 
 use zeroize::Zeroizing;
 
-use crate::sasl::Login;
+use crate::sasl::{self, Login};
 use crate::secret::Secret;
 
 pub use inbox::{Inbox, Line, TooLong};
@@ -33,7 +34,7 @@ pub struct Protocol {
 }
 
 /// The protocols spoken. Configuration, checks and tests walk this table.
-pub const PROTOCOLS: &[Protocol] = &[imap::PROTOCOL, smtp::PROTOCOL];
+pub const PROTOCOLS: &[Protocol] = &[imap::PROTOCOL, smtp::PROTOCOL, pop3::PROTOCOL];
 
 impl Protocol {
     /// The row called `name`.
@@ -122,6 +123,20 @@ pub struct UpstreamTerms {
     pub probe: Probe,
     /// The bounds to keep.
     pub limits: Limits,
+}
+
+impl UpstreamTerms {
+    /// The refusal, without the upstream's words where they repeat the token: hosts echo what they
+    /// don't understand, and what they say goes into the journal and to the client.
+    fn discreet(&self, refusal: Refusal) -> Refusal {
+        let words = refusal.verbatim.as_deref().unwrap_or_default();
+        let said = Zeroizing::new(format!("{} {words}", refusal.explanation));
+        if !sasl::repeats(&said, &self.identity, &self.token) {
+            return refusal;
+        }
+        let explanation = "The mail host refuses, and repeats the access token in its words, which are withheld. Check that host and port belong to the service";
+        Refusal::new(refusal.cause, explanation)
+    }
 }
 
 /// Whether an upstream's yes is put to the test. Exchange's IMAP says `OK` to a login whose mailbox

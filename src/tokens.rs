@@ -19,7 +19,7 @@ use crate::proto::Refusal;
 use crate::secret::Secret;
 use crate::store::Store;
 use authority::Authority;
-use life::{Answer, Settle, Slot};
+use life::{Answer, Held, Outcome, Settle, Slot};
 use sign_in::SignIns;
 
 pub use authority::{Limits, http_client};
@@ -159,8 +159,11 @@ impl Tokens {
     fn launch(&self, errand: Errand, slot: Arc<Slot>, settle: Settle) {
         let engine = Arc::clone(&self.0);
         let fetch = async move {
-            let outcome = engine.fetch(&errand).await;
-            settle.with(&slot, outcome, (engine.clock)());
+            let fetched = engine.fetch(&errand).await;
+            let now = (engine.clock)();
+            let miss = fetched.as_ref().err().cloned();
+            let outcome = settle.with(&slot, fetched, now);
+            errand.note(miss.as_ref(), &outcome, now);
         };
         self.0.under_way.spawn(fetch.instrument(Span::current()));
     }
@@ -168,12 +171,10 @@ impl Tokens {
 
 impl Engine {
     async fn fetch(&self, errand: &Errand) -> Result<Token, Miss> {
-        let outcome = match &errand.mailbox {
+        match &errand.mailbox {
             None => self.authority.obtain(errand, None).await,
             Some(mailbox) => self.sign_ins.renew(&self.authority, errand, mailbox).await,
-        };
-        errand.note(&outcome, (self.clock)());
-        outcome
+        }
     }
 }
 
@@ -207,25 +208,34 @@ impl Errand {
         }
     }
 
-    fn note(&self, outcome: &Result<Token, Miss>, now: SystemTime) {
-        let (grant, scope) = (self.grant.name, self.scope.as_str());
-        let mailbox = self.mailbox.as_deref();
-        match outcome {
-            Ok(token) => {
-                let seconds = token.expires_at.duration_since(now).unwrap_or_default().as_secs();
-                info!(grant, mailbox, scope, seconds, "got an access token");
+    /// Tells the journal what a fetch came to.
+    fn note(&self, miss: Option<&Miss>, outcome: &Outcome, now: SystemTime) {
+        let (grant, scope, mailbox) = (self.grant.name, &*self.scope, self.mailbox.as_deref());
+        let left = |held: &Held| held.expires_at.duration_since(now).unwrap_or_default().as_secs();
+        match (outcome, miss) {
+            (Ok((held, _)), None) => {
+                info!(grant, mailbox, scope, seconds = left(held), "got an access token");
             }
-            Err(Miss::Answered(failure)) => {
-                let said = failure.words.as_deref().map(|words| words.description.as_str());
-                warn!(grant, mailbox, scope, said, "got no access token: {failure}");
+            (Ok((held, _)), Some(miss)) => warn!(
+                grant,
+                mailbox,
+                scope,
+                seconds = left(held),
+                said = miss.said(),
+                "the access token wasn't renewed, logins use what is left of it: {}",
+                miss.failure()
+            ),
+            (Err(failure), Some(miss @ Miss::Answered(_))) => {
+                warn!(grant, mailbox, scope, said = miss.said(), "got no access token: {failure}");
             }
-            // Nothing new happened; the login's refusal says it.
-            Err(Miss::Known(_)) => {}
+            // Nothing new happened; the refusal of the login says it.
+            (Err(_), _) => {}
         }
     }
 }
 
 /// Why a fetch gave no token.
+#[derive(Clone)]
 enum Miss {
     /// The authority was asked, in vain or to no avail.
     Answered(Failure),
@@ -239,5 +249,9 @@ impl Miss {
         match self {
             Self::Answered(failure) | Self::Known(failure) => failure,
         }
+    }
+
+    fn said(&self) -> Option<&str> {
+        self.failure().words.as_deref().map(|words| words.description.as_str())
     }
 }

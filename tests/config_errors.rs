@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 /// Of the password `s3cret`, as cheap as argon2id goes.
@@ -128,90 +129,336 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
         // not TOML
         ("connect = \"10s\"", "connect = 10s", &["isn't TOML", "config.toml:27:"]),
         ("[timeouts]", "[timeouts", &["isn't TOML", "config.toml:26:"]),
-        ("[log]", "[limits]\n[log]", &["duplicate", "config.toml:31:"]),
+        ("[log]", "[limits]\n[log]", &["duplicate", "config.toml:32:"]),
         // a typo in each table
-        ("name =", "nmae =", &["unknown key \"nmae\"", "config.toml:1:1", "did you mean \"name\"?"]),
+        (
+            "name =",
+            "nmae =",
+            &["unknown key \"nmae\"", "config.toml:1:1", "did you mean \"name\"?"],
+        ),
         ("[timeouts]", "[timeout]", &["unknown key \"timeout\"", "did you mean \"timeouts\"?"]),
-        ("protocol = \"imap\"", "protocol = \"imap\"\nprotcol = 1", &["\"protcol\" in [[listener]]", "did you mean \"protocol\"?", "config.toml:6:1"]),
-        ("tenant =", "tennant =", &["\"tennant\" in [provider.contoso]", "did you mean \"tenant\"?", "\"tenant\" is missing in [provider.contoso]"]),
-        ("user =", "usr =", &["\"usr\" in [[mailbox]]", "did you mean \"user\"?", "known here: address, provider"]),
+        (
+            "protocol = \"imap\"",
+            "protocol = \"imap\"\nprotcol = 1",
+            &["\"protcol\" in [[listener]]", "did you mean \"protocol\"?", "config.toml:6:1"],
+        ),
+        (
+            "tenant =",
+            "tennant =",
+            &[
+                "\"tennant\" in [provider.contoso]",
+                "did you mean \"tenant\"?",
+                "\"tenant\" is missing in [provider.contoso]",
+            ],
+        ),
+        (
+            "user =",
+            "usr =",
+            &["\"usr\" in [[mailbox]]", "did you mean \"user\"?", "known here: address, provider"],
+        ),
         ("connect =", "conect =", &["\"conect\" in [timeouts]", "did you mean \"connect\"?"]),
-        ("connections =", "conections =", &["\"conections\" in [limits]", "did you mean \"connections\"?"]),
+        (
+            "connections =",
+            "conections =",
+            &["\"conections\" in [limits]", "did you mean \"connections\"?"],
+        ),
         ("level =", "lvel =", &["\"lvel\" in [log]", "did you mean \"level\"?"]),
-        ("[log]", "[tls]\nca_fil = \"x\"\n[log]", &["\"ca_fil\" in [tls]", "did you mean \"ca_file\"?"]),
-        ("[[mailbox]]", "[provider.contoso.smtp]\nhots = \"x\"\n[[mailbox]]", &["\"hots\" in [provider.contoso.smtp]", "did you mean \"host\"?"]),
+        (
+            "[log]",
+            "[tls]\nca_fil = \"x\"\n[log]",
+            &["\"ca_fil\" in [tls]", "did you mean \"ca_file\"?"],
+        ),
+        (
+            "[[mailbox]]",
+            "[provider.contoso.smtp]\nhots = \"x\"\n[[mailbox]]",
+            &["\"hots\" in [provider.contoso.smtp]", "did you mean \"host\"?"],
+        ),
         // wrong kinds
-        ("name = \"gatepost.contoso.example\"", "name = 5", &["\"name\" has a value of the wrong kind", "text in quotes belongs here, not integer", "config.toml:1:8"]),
+        (
+            "name = \"gatepost.contoso.example\"",
+            "name = 5",
+            &[
+                "\"name\" has a value of the wrong kind",
+                "text in quotes belongs here, not integer",
+                "config.toml:1:8",
+            ],
+        ),
         ("[[listener]]", "[listener]", &["isn't TOML"]),
         ("[[mailbox]]", "[mailbox]", &["\"mailbox\" is no list of tables", "[[mailbox]]"]),
         ("[limits]\nconnections = 100", "", &[]),
-        ("[limits]", "limits = 3\n[limitz]", &["isn't TOML"]),
-        ("connections = 100", "connections = \"many\"", &["\"connections\" is no number that fits", "from 1 to"]),
+        (
+            "[limits]",
+            "limits = 3\n[limitz]",
+            &["unknown key \"limits\" in [timeouts]", "unknown key \"limitz\""],
+        ),
+        (
+            "connections = 100",
+            "connections = \"many\"",
+            &["\"connections\" is no number that fits", "from 1 to"],
+        ),
         ("connections = 100", "connections = -1", &["\"connections\" is no number that fits"]),
         ("connections = 100", "connections = 0", &["\"connections\" is no number that fits"]),
-        ("address = [\"127.0.0.1:1587\", \"[::1]:1587\"]", "address = 25", &["text, or an array of texts"]),
-        ("address = [\"127.0.0.1:1587\", \"[::1]:1587\"]", "address = [25]", &["text in quotes belongs here"]),
+        (
+            "address = [\"127.0.0.1:1587\", \"[::1]:1587\"]",
+            "address = 25",
+            &["text, or an array of texts"],
+        ),
+        (
+            "address = [\"127.0.0.1:1587\", \"[::1]:1587\"]",
+            "address = [25]",
+            &["text in quotes belongs here"],
+        ),
         // times
-        ("connect = \"10s\"", "connect = 10", &["\"connect\" is no time that fits", "one of ms, s, m, h"]),
+        (
+            "connect = \"10s\"",
+            "connect = 10",
+            &["\"connect\" is no time that fits", "one of ms, s, m, h"],
+        ),
         ("connect = \"10s\"", "connect = \"10 fortnights\"", &["\"connect\" is no time that fits"]),
         ("connect = \"10s\"", "connect = \"0s\"", &["\"connect\" is no time that fits"]),
-        ("connect = \"10s\"", "connect = \"99999999999999999999h\"", &["\"connect\" is no time that fits"]),
-        ("connect = \"10s\"", "connect = \"9999999999999999999h\"", &["\"connect\" is no time that fits"]),
-        ("level = \"info\"", "level = \"inof\"", &["unknown level \"inof\"", "did you mean \"info\"?", "error, warn, info, debug, trace"]),
+        (
+            "connect = \"10s\"",
+            "connect = \"99999999999999999999h\"",
+            &["\"connect\" is no time that fits"],
+        ),
+        (
+            "connect = \"10s\"",
+            "connect = \"9999999999999999999h\"",
+            &["\"connect\" is no time that fits"],
+        ),
+        (
+            "level = \"info\"",
+            "level = \"inof\"",
+            &[
+                "unknown level \"inof\"",
+                "did you mean \"info\"?",
+                "error, warn, info, debug, trace",
+            ],
+        ),
         ("level = \"info\"", "format = \"xml\"", &["unknown format \"xml\"", "text, json"]),
         // the name
-        ("\"gatepost.contoso.example\"", "\"MacBook..\"", &["\"MacBook..\" is no name that mail servers accept"]),
-        ("\"gatepost.contoso.example\"", "\"127.0.0.1\"", &["\"127.0.0.1\" is no name", "\"[192.0.2.1]\""]),
+        (
+            "\"gatepost.contoso.example\"",
+            "\"MacBook..\"",
+            &["\"MacBook..\" is no name that mail servers accept"],
+        ),
+        (
+            "\"gatepost.contoso.example\"",
+            "\"127.0.0.1\"",
+            &["\"127.0.0.1\" is no name", "\"[192.0.2.1]\""],
+        ),
         // listeners
-        ("protocol = \"imap\"", "protocol = \"imapp\"", &["unknown protocol \"imapp\"", "did you mean \"imap\"?", "protocol is one of imap, smtp"]),
-        ("protocol = \"imap\"\n", "", &["\"protocol\" is missing in [[listener]]", "config.toml:4:1"]),
+        (
+            "protocol = \"imap\"",
+            "protocol = \"imapp\"",
+            &[
+                "unknown protocol \"imapp\"",
+                "did you mean \"imap\"?",
+                "protocol is one of imap, smtp",
+            ],
+        ),
+        (
+            "protocol = \"imap\"\n",
+            "",
+            &["\"protocol\" is missing in [[listener]]", "config.toml:4:1"],
+        ),
         ("address = \"127.0.0.1:1143\"\n", "", &["\"address\" is missing in [[listener]]"]),
-        ("\"127.0.0.1:1143\"", "\"1143\"", &["\"1143\" is no address to listen on", "\"localhost:1143\" for both"]),
+        (
+            "\"127.0.0.1:1143\"",
+            "\"1143\"",
+            &["\"1143\" is no address to listen on", "\"localhost:1143\" for both"],
+        ),
         ("\"127.0.0.1:1143\"", "\"mail.example:1143\"", &["is no address to listen on"]),
-        ("\"127.0.0.1:1143\"", "\"0.0.0.0:0\"", &["\"0.0.0.0:0\" has no port", "would take passwords in clear"]),
-        ("\"127.0.0.1:1143\"", "\"192.0.2.1:1143\"", &["192.0.2.1:1143 would take passwords in clear from the network", "plaintext = \"allow\"", "starttls-required"]),
-        ("\"127.0.0.1:1143\"", "\"localhost:1587\"", &["127.0.0.1:1587 is taken twice", "[::1]:1587 is taken twice", "line 6 listens there already"]),
-        ("tls = \"none\"", "tls = \"ssl\"", &["unknown tls \"ssl\"", "none, starttls, starttls-required, implicit"]),
-        ("tls = \"none\"", "tls = \"implicit\"", &["\"certificate\" is missing in [[listener]]", "\"key\" is missing in [[listener]]"]),
-        ("tls = \"none\"", "tls = \"implicit\"\ncertificate = \"no.pem\"\nkey = \"no.key\"", &["can't read", "no.pem", "no.key"]),
+        (
+            "\"127.0.0.1:1143\"",
+            "\"0.0.0.0:0\"",
+            &["\"0.0.0.0:0\" has no port", "would take passwords in clear"],
+        ),
+        (
+            "\"127.0.0.1:1143\"",
+            "\"192.0.2.1:1143\"",
+            &[
+                "192.0.2.1:1143 would take passwords in clear from the network",
+                "plaintext = \"allow\"",
+                "starttls-required",
+            ],
+        ),
+        (
+            "\"127.0.0.1:1143\"",
+            "\"localhost:1587\"",
+            &[
+                "127.0.0.1:1587 is taken twice",
+                "[::1]:1587 is taken twice",
+                "line 6 listens there already",
+            ],
+        ),
+        (
+            "tls = \"none\"",
+            "tls = \"ssl\"",
+            &["unknown tls \"ssl\"", "none, starttls, starttls-required, implicit"],
+        ),
+        (
+            "tls = \"none\"",
+            "tls = \"implicit\"",
+            &["\"certificate\" is missing in [[listener]]", "\"key\" is missing in [[listener]]"],
+        ),
+        (
+            "tls = \"none\"",
+            "tls = \"implicit\"\ncertificate = \"no.pem\"\nkey = \"no.key\"",
+            &["no TLS:", "no.pem"],
+        ),
         ("tls = \"none\"", "certificate = \"no.pem\"", &["a certificate without TLS"]),
-        ("tls = \"none\"", "plaintext = \"yes\"", &["unknown plaintext \"yes\"", "plaintext is one of allow"]),
+        (
+            "tls = \"none\"",
+            "plaintext = \"yes\"",
+            &["unknown plaintext \"yes\"", "plaintext is one of allow"],
+        ),
         // providers
-        ("preset = \"microsoft\"", "preset = \"microsft\"", &["unknown preset \"microsft\"", "did you mean \"microsoft\"?", "microsoft, google, custom"]),
+        (
+            "preset = \"microsoft\"",
+            "preset = \"microsft\"",
+            &[
+                "unknown preset \"microsft\"",
+                "did you mean \"microsoft\"?",
+                "microsoft, google, custom",
+            ],
+        ),
         ("preset = \"microsoft\"\n", "", &["\"preset\" is missing in [provider.contoso]"]),
-        ("grant = \"client_credentials\"", "grant = \"client_credential\"", &["unknown grant \"client_credential\"", "did you mean \"client_credentials\"?", "client_credentials, refresh_token"]),
+        (
+            "grant = \"client_credentials\"",
+            "grant = \"client_credential\"",
+            &[
+                "unknown grant \"client_credential\"",
+                "did you mean \"client_credentials\"?",
+                "client_credentials, refresh_token",
+            ],
+        ),
         ("grant = \"client_credentials\"\n", "", &["\"grant\" is missing in [provider.contoso]"]),
         ("client_id =", "client =", &["\"client_id\" is missing in [provider.contoso]"]),
-        ("client_secret_file = \"client_secret\"\n", "", &["the grant client_credentials needs a client secret", "client_secret_file"]),
-        ("client_secret_file = \"client_secret\"", "client_secret_file = \"nowhere\"", &["no client_secret: can't read", "nowhere", "config.toml:18:22"]),
-        ("client_secret_file = \"client_secret\"", "client_secret_credential = \"x\"", &["CREDENTIALS_DIRECTORY is not set", "LoadCredential=x:"]),
-        ("client_secret_file = \"client_secret\"", "client_secret_command = [\"false\"]", &["no client_secret: false failed"]),
-        ("client_secret_file = \"client_secret\"", "client_secret_command = [\"true\"]", &["no client_secret: it is empty"]),
-        ("client_secret_file = \"client_secret\"", "client_secret_command = [\"/no/such/program\"]", &["/no/such/program doesn't start"]),
-        ("client_secret_file = \"client_secret\"", "client_secret_command = []", &["the command is empty"]),
-        ("client_secret_file = \"client_secret\"", "client_secret_file = \"client_secret\"\nclient_secret_command = [\"echo\", \"x\"]", &["\"client_secret\" is given in more than one form", "config.toml:19:"]),
+        (
+            "client_secret_file = \"client_secret\"\n",
+            "",
+            &["the grant client_credentials needs a client secret", "client_secret_file"],
+        ),
+        (
+            "client_secret_file = \"client_secret\"",
+            "client_secret_file = \"nowhere\"",
+            &["no client_secret: can't read", "nowhere", "config.toml:18:22"],
+        ),
+        (
+            "client_secret_file = \"client_secret\"",
+            "client_secret_credential = \"x\"",
+            &["CREDENTIALS_DIRECTORY is not set", "LoadCredential=x:"],
+        ),
+        (
+            "client_secret_file = \"client_secret\"",
+            "client_secret_command = [\"false\"]",
+            &["no client_secret: false failed"],
+        ),
+        (
+            "client_secret_file = \"client_secret\"",
+            "client_secret_command = [\"true\"]",
+            &["no client_secret: it is empty"],
+        ),
+        (
+            "client_secret_file = \"client_secret\"",
+            "client_secret_command = [\"/no/such/program\"]",
+            &["/no/such/program doesn't start"],
+        ),
+        (
+            "client_secret_file = \"client_secret\"",
+            "client_secret_command = []",
+            &["the command is empty"],
+        ),
+        (
+            "client_secret_file = \"client_secret\"",
+            "client_secret_file = \"client_secret\"\nclient_secret_command = [\"echo\", \"x\"]",
+            &["\"client_secret\" is given in more than one form", "config.toml:19:"],
+        ),
         ("tenant = \"contoso.example\"", "tenant = \"a/b\"", &["\"a/b\" is no tenant"]),
-        ("tenant = \"contoso.example\"", "token_endpoint = \"http://login.example/token\"", &["token_endpoint would send secrets in clear", "http is for loopback hosts only"]),
-        ("tenant = \"contoso.example\"", "token_endpoint = \"login.example\"", &["token_endpoint \"login.example\" is no URL"]),
-        ("tenant = \"contoso.example\"", "token_endpoint = \"ftp://login.example\"", &["token_endpoint speaks \"ftp\""]),
-        ("tenant = \"contoso.example\"", "tenant = \"x\"\nauthority = \"http://login.example\"", &["authority would send secrets in clear"]),
-        ("preset = \"microsoft\"", "preset = \"google\"", &["the preset google has no use for \"tenant\"", "the preset google knows no scope for the grant client_credentials"]),
-        ("preset = \"microsoft\"\ntenant = \"contoso.example\"", "preset = \"custom\"", &["\"token_endpoint\" is missing", "a provider without a mail host", "imap, smtp"]),
-        ("[[mailbox]]", "[provider.contoso.imap]\nhost = \"imap.example:993\"\n[[mailbox]]", &["\"imap.example:993\" is no host name", "without a port"]),
-        ("[[mailbox]]", "[provider.contoso.imap]\nport = 70000\n[[mailbox]]", &["\"port\" is no number that fits", "from 1 to 65535"]),
-        ("[[mailbox]]", "[provider.contoso.imap]\nsecurity = \"ssl\"\n[[mailbox]]", &["unknown security \"ssl\"", "implicit"]),
-        ("[[mailbox]]", "[provider.contoso.imap]\nsecurity = \"plain\"\n[[mailbox]]", &["access tokens would go to outlook.office365.com in clear"]),
-        ("[provider.contoso]", "[provider]\nx = 1\n[provider.contoso]", &["[provider.x] is no table"]),
+        (
+            "tenant = \"contoso.example\"",
+            "token_endpoint = \"http://login.example/token\"",
+            &["token_endpoint would send secrets in clear", "http is for loopback hosts only"],
+        ),
+        (
+            "tenant = \"contoso.example\"",
+            "token_endpoint = \"login.example\"",
+            &["token_endpoint \"login.example\" is no URL"],
+        ),
+        (
+            "tenant = \"contoso.example\"",
+            "token_endpoint = \"ftp://login.example\"",
+            &["token_endpoint speaks \"ftp\""],
+        ),
+        (
+            "tenant = \"contoso.example\"",
+            "tenant = \"x\"\nauthority = \"http://login.example\"",
+            &["authority would send secrets in clear"],
+        ),
+        (
+            "preset = \"microsoft\"",
+            "preset = \"google\"",
+            &[
+                "the preset google has no use for \"tenant\"",
+                "the preset google knows no scope for the grant client_credentials",
+            ],
+        ),
+        (
+            "preset = \"microsoft\"\ntenant = \"contoso.example\"",
+            "preset = \"custom\"",
+            &["\"token_endpoint\" is missing", "a provider without a mail host", "imap, smtp"],
+        ),
+        (
+            "[[mailbox]]",
+            "[provider.contoso.imap]\nhost = \"imap.example:993\"\n[[mailbox]]",
+            &["\"imap.example:993\" is no host name", "without a port"],
+        ),
+        (
+            "[[mailbox]]",
+            "[provider.contoso.imap]\nport = 70000\n[[mailbox]]",
+            &["\"port\" is no number that fits", "from 1 to 65535"],
+        ),
+        (
+            "[[mailbox]]",
+            "[provider.contoso.imap]\nsecurity = \"ssl\"\n[[mailbox]]",
+            &["unknown security \"ssl\"", "implicit"],
+        ),
+        (
+            "[[mailbox]]",
+            "[provider.contoso.imap]\nsecurity = \"plain\"\n[[mailbox]]",
+            &["access tokens would go to outlook.office365.com in clear"],
+        ),
+        (
+            "[provider.contoso]",
+            "[provider]\nx = 1\n[provider.contoso]",
+            &["[provider.x] is no table"],
+        ),
         // mailboxes
-        ("provider = \"contoso\"", "provider = \"fabrikam\"", &["unknown provider \"fabrikam\"", "provider is one of contoso"]),
+        (
+            "provider = \"contoso\"",
+            "provider = \"fabrikam\"",
+            &["unknown provider \"fabrikam\"", "provider is one of contoso"],
+        ),
         ("address = \"scanner@contoso.example\"\n", "", &["\"address\" is missing in [[mailbox]]"]),
         ("\"scanner@contoso.example\"", "\"scanner\"", &["\"scanner\" is no mail address"]),
         ("\"scanner@contoso.example\"", "\"a\\u0001@b\"", &["is no mail address"]),
         ("user = \"scanner\"", "user = \"\"", &["\"\" is no user name"]),
-        ("password_hash =", "password_hsh =", &["a mailbox without a local password", "gatepost password hash"]),
+        (
+            "password_hash =",
+            "password_hsh =",
+            &["a mailbox without a local password", "gatepost password hash"],
+        ),
         ("$argon2id$v=19$m=8", "$argon2i$v=19$m=8", &["made with argon2i", "argon2id only"]),
         ("$argon2id$v=19$m=8", "$argon2id$v=19$m=4194304", &["would cost too much"]),
-        ("client_id = \"1", "client_id = \"${env:GATEPOST_TEST_IS_NOT_SET}1", &["the environment variable \"GATEPOST_TEST_IS_NOT_SET\" is not set", "config.toml:16:13"]),
+        (
+            "client_id = \"1",
+            "client_id = \"${env:GATEPOST_TEST_IS_NOT_SET}1",
+            &[
+                "the environment variable \"GATEPOST_TEST_IS_NOT_SET\" is not set",
+                "config.toml:16:13",
+            ],
+        ),
         ("client_id = \"1", "client_id = \"${env:OPEN 1", &["without its closing brace"]),
     ];
     for (from, to, words) in cases {
@@ -228,10 +475,14 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
 
 #[test]
 fn all_problems_are_said_at_once_in_the_order_of_lines() {
-    let text = with("tls = \"none\"", "tls = \"ssl\"").replace("user =", "usr =").replace("level =", "lvel =");
+    let text = with("tls = \"none\"", "tls = \"ssl\"")
+        .replace("user =", "usr =")
+        .replace("level =", "lvel =");
     let problems = problems(&text);
-    let places: Vec<usize> =
-        ["\"ssl\"", "\"usr\"", "\"lvel\""].iter().map(|word| problems.find(word).unwrap()).collect();
+    let places: Vec<usize> = ["\"ssl\"", "\"usr\"", "\"lvel\""]
+        .iter()
+        .map(|word| problems.find(word).unwrap())
+        .collect();
     assert!(places.is_sorted(), "{problems}");
     assert!(problems.ends_with("the configuration has 3 problems"), "{problems}");
 }
@@ -255,13 +506,13 @@ fn an_empty_file_says_what_to_begin_with() {
 }
 
 #[test]
-fn a_user_twice_is_said_with_the_first_line() {
+fn a_user_twice_is_said_with_the_mailbox_that_has_it() {
     let second = format!(
         "[[mailbox]]\naddress = \"b@contoso.example\"\nuser = \"SCANNER\"\nprovider = \"contoso\"\npassword_hash = \"{HASH}\"\n\n[timeouts]"
     );
     let problems = problems(&with("[timeouts]", &second));
     assert!(problems.contains("the user \"SCANNER\" is there twice"), "{problems}");
-    assert!(problems.contains("line 23 has it already"), "{problems}");
+    assert!(problems.contains("it leads to scanner@contoso.example already"), "{problems}");
 }
 
 #[test]
@@ -346,7 +597,10 @@ fn secrets_in_clear_are_warned_of_once_for_all() {
     let warnings = warnings(&text);
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].starts_with("line 18: client_secret stands in the configuration itself"));
-    assert!(warnings[1].starts_with("lines 38, 43, 48 and 2 more: password stands"), "{warnings:?}");
+    assert!(
+        warnings[1].starts_with("lines 38, 43, 48 and 2 more: password stands"),
+        "{warnings:?}"
+    );
 }
 
 #[cfg(unix)]
@@ -356,10 +610,66 @@ fn files_that_everyone_may_read_are_refused_with_the_command_that_helps() {
     set_mode(&folder.path("client_secret"), 0o644);
     let problems = folder.load(GOOD).err().unwrap();
     assert!(problems.contains("can be read by everyone"), "{problems}");
-    assert!(problems.contains(&format!("chmod o= {}", folder.path("client_secret").display())), "{problems}");
+    assert!(
+        problems.contains(&format!("chmod o= {}", folder.path("client_secret").display())),
+        "{problems}"
+    );
     // A group is the operator's choice.
     set_mode(&folder.path("client_secret"), 0o640);
     assert!(folder.load(GOOD).is_ok());
+}
+
+/// The good configuration with a TLS listener and trust roots of its own.
+fn with_tls() -> String {
+    with("tls = \"none\"", "tls = \"implicit\"\ncertificate = \"own.pem\"\nkey = \"own.key\"")
+        + "\n[tls]\nca_file = [\"own.pem\"]\n"
+}
+
+#[test]
+fn certificates_and_roots_are_read_and_their_faults_said_at_their_lines() {
+    let folder = Folder::new();
+    let made = || rcgen::generate_simple_self_signed(["gatepost.example".to_owned()]).unwrap();
+    let (own, other) = (made(), made());
+    folder.private("own.pem", &own.cert.pem());
+    folder.private("own.key", &own.signing_key.serialize_pem());
+    let config = folder.load(&with_tls()).unwrap();
+    assert!(config.listeners[0].certificate.is_some());
+    folder.private("own.key", &other.signing_key.serialize_pem());
+    let foreign = folder.load(&with_tls()).err().unwrap();
+    assert!(foreign.contains("config.toml:9:7") && foreign.contains("own.key"), "{foreign}");
+    folder.private("own.key", "nothing of use");
+    let empty = folder.load(&with_tls()).err().unwrap();
+    assert!(empty.contains("config.toml:9:7") && empty.contains("own.key"), "{empty}");
+    folder.private("own.pem", "nothing of use");
+    let rootless = folder.load(&with_tls()).err().unwrap();
+    assert!(rootless.contains("no trust roots:"), "{rootless}");
+    assert!(rootless.contains("config.toml:8:15"), "{rootless}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_private_key_that_everyone_may_read_is_refused() {
+    let folder = Folder::new();
+    let own = rcgen::generate_simple_self_signed(["gatepost.example".to_owned()]).unwrap();
+    folder.private("own.pem", &own.cert.pem());
+    folder.private("own.key", &own.signing_key.serialize_pem());
+    set_mode(&folder.path("own.key"), 0o644);
+    let problems = folder.load(&with_tls()).err().unwrap();
+    assert!(problems.contains("the private key can be read by everyone"), "{problems}");
+    assert!(problems.contains("chmod o="), "{problems}");
+}
+
+proptest! {
+    /// Whatever a file holds, it is either good or has problems.
+    #[test]
+    fn no_file_makes_the_reader_panic(
+        at in 0..GOOD.len(),
+        cut in 0..40_usize,
+        noise in "(\\PC|[\\[\\]{}=.\"'#\n\r\t\0\\\\]){0,12}",
+    ) {
+        let text = format!("{}{noise}{}", &GOOD[..at], &GOOD[(at + cut).min(GOOD.len())..]);
+        let _ = load(&text);
+    }
 }
 
 #[cfg(unix)]
@@ -367,7 +677,11 @@ fn files_that_everyone_may_read_are_refused_with_the_command_that_helps() {
 fn a_configuration_with_secrets_that_everyone_may_read_is_warned_of() {
     let folder = Folder::new();
     let path = folder.path("open.toml");
-    std::fs::write(&path, with("client_secret_file = \"client_secret\"", "client_secret = \"abc\"")).unwrap();
+    std::fs::write(
+        &path,
+        with("client_secret_file = \"client_secret\"", "client_secret = \"abc\""),
+    )
+    .unwrap();
     set_mode(&path, 0o644);
     let warnings = Config::load(&path).map_err(|error| error.to_string()).unwrap().warnings;
     assert!(warnings.iter().any(|warning| warning.contains("chmod o=")), "{warnings:?}");
@@ -381,7 +695,11 @@ fn what_works_but_should_change_is_warned_of() {
             "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"",
             "line 6: passwords cross the network in clear",
         ),
-        ("grant = \"client_credentials\"", "grant = \"refresh_token\"", "line 20: no refresh_token here: sign-in needed"),
+        (
+            "grant = \"client_credentials\"",
+            "grant = \"refresh_token\"",
+            "line 20: no refresh_token here: sign-in needed",
+        ),
         (
             "preset = \"microsoft\"\ntenant = \"contoso.example\"",
             "preset = \"custom\"\ntoken_endpoint = \"http://127.0.0.1:1/t\"\nscope = \"s\"\nimap.host = \"h\"",

@@ -198,6 +198,8 @@ async fn scopes_and_mailboxes_have_tokens_of_their_own() {
     request.grant(&hour("alice-other"));
     assert_eq!(shown(&other.await.unwrap().unwrap()), "alice-other");
     assert_eq!(shown(&house.at_once().await.unwrap()), "alice");
+    let shouted = house.ask(&ALICE.to_uppercase()).await.unwrap().unwrap();
+    assert_eq!((shown(&shouted), shouted.origin), ("alice", Origin::Cached));
 }
 
 #[tokio::test]
@@ -533,6 +535,18 @@ async fn an_ended_refresh_token_is_kept_but_not_sent_again_and_its_successor_is_
     assert_eq!(house.stored().as_deref(), Some("refresh-1"));
 
     sign_in(&house, "refresh-2");
+    house.granted(&hour("access-1")).await;
+}
+
+#[tokio::test]
+async fn an_ended_refresh_token_is_tried_again_by_a_corrected_application() {
+    let mut house = House::new("refresh_token").await;
+    house.refused(400, "", INVALID_GRANT).await;
+    let mut application = (*house.provider.application).clone();
+    application.client_id = "corrected".to_owned();
+    let mut corrected = provider("refresh_token", String::new());
+    Arc::get_mut(&mut corrected).unwrap().application = Arc::new(application);
+    house.provider = corrected;
     house.granted(&hour("access-1")).await;
 }
 

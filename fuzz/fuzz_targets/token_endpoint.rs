@@ -20,7 +20,8 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let mut parts = rest.splitn(2, |octet| *octet == b'\n');
-    let retry_after = parts.next().and_then(|line| str::from_utf8(line).ok()).filter(|line| !line.is_empty());
+    let retry_after =
+        parts.next().and_then(|line| str::from_utf8(line).ok()).filter(|line| !line.is_empty());
     let reply = Reply {
         status: STATUSES[usize::from(first) % STATUSES.len()],
         retry_after: retry_after.map(str::to_owned),
@@ -48,7 +49,8 @@ fn judge(exchange: &mut dyn Exchange, reply: &Reply) {
         }
         Ok(Wish::Post(_)) => panic!("these grants are done after one reply"),
         Err(failure) => {
-            let told = format!("{failure:?} {}", failure.refusal("alice@contoso.example").explain());
+            let told =
+                format!("{failure:?} {}", failure.refusal("alice@contoso.example").explain());
             assert!(!secrets.iter().any(|secret| told.contains(secret)), "a secret in: {told}");
             assert!(!told.contains('\n'), "more than a line: {told}");
         }
@@ -64,5 +66,8 @@ fn application() -> Application {
 }
 
 fn ask() -> Ask {
-    Ask { scope: "https://mail.example/.default".to_owned(), refresh_token: Some(Secret::from(REFRESH_TOKEN)) }
+    Ask {
+        scope: "https://mail.example/.default".to_owned(),
+        refresh_token: Some(Secret::from(REFRESH_TOKEN)),
+    }
 }

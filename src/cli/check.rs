@@ -32,7 +32,8 @@ impl fmt::Display for Summary<'_> {
         writeln!(f, "  state  {}", config.state_directory.display())?;
         let listeners: Vec<_> = config.listeners.iter().flat_map(listener_rows).collect();
         table(f, "Listeners", &listeners)?;
-        let providers: Vec<_> = config.providers.iter().flat_map(|row| provider_rows(row)).collect();
+        let providers: Vec<_> =
+            config.providers.iter().flat_map(|row| provider_rows(row)).collect();
         table(f, "Providers", &providers)?;
         mailboxes(f, config)
     }
@@ -40,7 +41,8 @@ impl fmt::Display for Summary<'_> {
 
 fn listener_rows(listener: &Listener) -> impl Iterator<Item = Vec<String>> {
     let certificate = listener.certificate.as_ref();
-    let certificate = certificate.map_or_else(String::new, |files| files.chain.display().to_string());
+    let certificate =
+        certificate.map_or_else(String::new, |files| files.chain.display().to_string());
     listener.addresses.iter().map(move |address| {
         let tls = format!("tls {}", listener.tls_mode());
         vec![listener.protocol.name.to_owned(), address.to_string(), tls, certificate.clone()]
@@ -49,7 +51,11 @@ fn listener_rows(listener: &Listener) -> impl Iterator<Item = Vec<String>> {
 
 fn provider_rows(provider: &Provider) -> Vec<Vec<String>> {
     let application = &provider.application;
-    let head = vec![provider.name.clone(), provider.grant.name.to_owned(), application.token_endpoint.clone()];
+    let head = vec![
+        provider.name.clone(),
+        provider.grant.name.to_owned(),
+        application.token_endpoint.clone(),
+    ];
     let services = provider.services.iter().map(service_row);
     std::iter::once(head).chain(services).collect()
 }
@@ -86,7 +92,11 @@ fn mailboxes(f: &mut fmt::Formatter<'_>, config: &Config) -> fmt::Result {
 /// Rows in aligned columns under a title.
 fn table(f: &mut fmt::Formatter<'_>, title: &str, rows: &[Vec<String>]) -> fmt::Result {
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();

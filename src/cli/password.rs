@@ -22,7 +22,9 @@ pub(super) fn hash() -> Result<(), Failure> {
 }
 
 fn ask() -> Result<Secret<String>, Failure> {
-    let prompt = |text| rpassword::prompt_password(text).map(Secret::new).map_err(|error| unreadable(&error));
+    let prompt = |text| {
+        rpassword::prompt_password(text).map(Secret::new).map_err(|error| unreadable(&error))
+    };
     let password = prompt("Password: ")?;
     if prompt("Once more: ")? != password {
         return Err(Failure::new(Exit::Data, "the two differ"));
@@ -47,7 +49,9 @@ fn check(password: &Secret<String>) -> Result<(), Failure> {
     let text = password.reveal();
     let complaint = match text.len() {
         0 => "the password is empty, and no login with an empty one is let in",
-        length if length > MAX_LENGTH => "the password is longer than the 255 octets that a login carries",
+        length if length > MAX_LENGTH => {
+            "the password is longer than the 255 octets that a login carries"
+        }
         _ if text.contains('\0') => "the password holds a NUL, which no login carries",
         _ => return Ok(()),
     };

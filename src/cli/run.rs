@@ -16,7 +16,8 @@ use crate::daemon::{self, Daemon};
 /// Why the service doesn't start. Once it has, it ends well.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.load()?;
-    journal::start(config.log, arguments.verbose).map_err(|error| Failure::new(Exit::System, error))?;
+    journal::start(config.log, arguments.verbose)
+        .map_err(|error| Failure::new(Exit::System, error))?;
     info!(path = %config.path.display(), version = env!("CARGO_PKG_VERSION"), "starting");
     for warning in &config.warnings {
         warn!("{warning}");
@@ -66,7 +67,9 @@ impl From<daemon::Error> for Failure {
     fn from(error: daemon::Error) -> Self {
         let exit = match error {
             daemon::Error::Tls(_) => Exit::Config,
-            daemon::Error::Store(_) | daemon::Error::Http(_) | daemon::Error::Bind(..) => Exit::System,
+            daemon::Error::Store(_) | daemon::Error::Http(_) | daemon::Error::Bind(..) => {
+                Exit::System
+            }
         };
         Self::new(exit, error)
     }

@@ -206,7 +206,7 @@ impl<'i> Section<'i> {
                 |near| format!("did you mean {near:?}?"),
             );
             let title = format!("unknown key {name:?} in {}", self.title);
-            report.problem_with_help(
+            report.unknown_key(
                 key.span(),
                 title,
                 label,

@@ -51,6 +51,16 @@ pub(super) struct Problem {
     title: String,
     label: String,
     help: Option<String>,
+    shows: Shows,
+}
+
+/// How much of its line a problem shows.
+#[derive(Clone, Copy, Debug)]
+enum Shows {
+    /// All but known secrets.
+    Line,
+    /// Nothing behind the key: whatever an unknown key holds may be a secret.
+    Key,
 }
 
 impl<'i> Report<'i> {
@@ -72,7 +82,13 @@ impl<'i> Report<'i> {
         label: impl Into<String>,
     ) {
         let (title, label) = (title.into(), label.into());
-        self.problems.borrow_mut().push(Problem { span, title, label, help: None });
+        self.problems.borrow_mut().push(Problem {
+            span,
+            title,
+            label,
+            help: None,
+            shows: Shows::Line,
+        });
     }
 
     /// The same, with what to do on a line of its own.
@@ -84,7 +100,19 @@ impl<'i> Report<'i> {
         help: impl Into<String>,
     ) {
         let (title, label, help) = (title.into(), label.into(), Some(help.into()));
-        self.problems.borrow_mut().push(Problem { span, title, label, help });
+        self.problems.borrow_mut().push(Problem { span, title, label, help, shows: Shows::Line });
+    }
+
+    /// The same, about a key that nobody knows.
+    pub(super) fn unknown_key(
+        &self,
+        span: Range<usize>,
+        title: String,
+        label: String,
+        help: String,
+    ) {
+        let help = Some(help);
+        self.problems.borrow_mut().push(Problem { span, title, label, help, shows: Shows::Key });
     }
 
     /// Something about the value at `span` that works, but should change. The same words about
@@ -166,13 +194,19 @@ impl Invalid {
     pub(super) fn syntax(path: &Path, source: &str, error: &toml::de::Error) -> Self {
         let (title, label) = ("this isn't TOML".to_owned(), error.message().to_owned());
         let span = error.span().unwrap_or_default();
-        Self::new(path, source, &[Problem { span, title, label, help: None }])
+        Self::new(path, source, &[Problem { span, title, label, help: None, shows: Shows::Line }])
     }
 
     fn new(path: &Path, source: &str, problems: &[Problem]) -> Self {
         let hidden = Hidden::scan(source);
-        let show =
-            |problem: &Problem| (problem.clone(), Excerpt::new(source, &problem.span, &hidden));
+        let show = |problem: &Problem| {
+            let excerpt = Excerpt::new(source, &problem.span, &hidden);
+            let excerpt = match problem.shows {
+                Shows::Line => excerpt,
+                Shows::Key => excerpt.without_value(),
+            };
+            (problem.clone(), excerpt)
+        };
         Self {
             path: path.display().to_string(),
             shown: problems.iter().take(SHOWN).map(show).collect(),

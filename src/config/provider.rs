@@ -244,9 +244,12 @@ fn host(
     known: Option<&Upstream>,
     report: &Report<'_>,
 ) -> Option<String> {
-    let written = match known {
-        Some(known) if !section.has("host") => return Some(known.host.to_owned()),
-        _ => section.required_text("host", report)?,
+    let missing = !section.has("host");
+    let Some(written) = section.text("host", report) else {
+        if missing && known.is_none() {
+            section.missing("host", report);
+        }
+        return known.filter(|_| missing).map(|known| known.host.to_owned());
     };
     if !host::is_host(written.get_ref()) {
         let title = format!("{:?} is no host name", written.get_ref());
@@ -267,8 +270,8 @@ fn security(
         .copied()
         .filter(|(_, security)| protocol.upstream_security.contains(security))
         .collect();
-    if section.has("security") {
-        return section.word("security", &allowed, report).map(Spanned::into_inner);
+    if let Some(written) = section.word("security", &allowed, report) {
+        return Some(written.into_inner());
     }
     known.map(|known| known.security).or_else(|| protocol.upstream_security.first().copied())
 }

@@ -96,7 +96,7 @@ impl TokenBody {
             // Anything else would end a field of the SASL message that carries it.
             access: Some(self.access_token).filter(is_visible)?,
             expires_at: now.checked_add(life).unwrap_or(now),
-            refresh: self.refresh_token.filter(is_visible),
+            refresh: self.refresh_token.filter(|token| !token.reveal().is_empty()),
             scope: self.scope,
         })
     }

@@ -23,12 +23,13 @@ pub const PROTOCOL: Protocol = Protocol {
 const CONSERVATIVE: &[&str] = &["IMAP4rev1"];
 
 /// Of an upstream's capabilities, those that hold for a client of gatepost: logging in and STARTTLS
-/// are between each pair of neighbours.
+/// are between each pair of neighbours. UNAUTHENTICATE (RFC 8437) leads back to a login, which the
+/// splice would carry to the upstream with the local password in it.
 fn passed_on(capabilities: &[String]) -> impl Iterator<Item = &str> {
     let ours = |name: &str| {
         let name = name.to_ascii_uppercase();
         name.starts_with("AUTH=")
-            || ["LOGINDISABLED", "STARTTLS", "SASL-IR"].contains(&name.as_str())
+            || ["LOGINDISABLED", "STARTTLS", "SASL-IR", "UNAUTHENTICATE"].contains(&name.as_str())
     };
     capabilities.iter().map(String::as_str).filter(move |name| !ours(name))
 }

@@ -41,16 +41,20 @@ impl Inbox {
 
     /// Adds what was read from the peer.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.compact();
-        // Growth in place would leave a copy of what may be a password in freed memory.
         if self.bytes.len() + bytes.len() > self.bytes.capacity() {
-            let mut larger =
-                Vec::with_capacity((self.bytes.len() + bytes.len()).next_power_of_two());
-            larger.extend_from_slice(&self.bytes);
-            self.bytes.zeroize();
-            self.bytes = larger;
+            self.relocate(bytes.len());
         }
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Moves the unread bytes to where `more` fit behind them. Growth in place would leave a copy of
+    /// what may be a password in freed memory, and keep room for what has been taken.
+    fn relocate(&mut self, more: usize) {
+        let mut larger = Vec::with_capacity((self.len() + more).next_power_of_two());
+        larger.extend_from_slice(self.unread());
+        self.bytes.zeroize();
+        self.bytes = larger;
+        self.start = 0;
     }
 
     /// Takes the next line without its ending, CRLF or, by the quirk `bare_lf` (old devices, and
@@ -169,6 +173,16 @@ mod tests {
         assert_eq!(next(&mut inbox, 10), Ok(None));
         inbox.push(b"\r\nnext\r\n");
         assert_eq!(next(&mut inbox, 10), Ok(Some(b"next".to_vec())));
+    }
+
+    #[test]
+    fn lines_that_were_taken_hold_no_memory() {
+        let mut inbox = inbox(b"NO");
+        for _ in 0..10_000 {
+            inbox.push(b"OP\r\nNO");
+            assert_eq!(next(&mut inbox, 10), Ok(Some(b"NOOP".to_vec())));
+        }
+        assert!(inbox.bytes.capacity() <= 64, "{} octets", inbox.bytes.capacity());
     }
 
     #[test]

@@ -60,18 +60,17 @@ impl Refusal {
         Self { cause, explanation: explanation.into(), mailbox: None, verbatim: None }
     }
 
-    /// The same, about the mailbox at `address`.
+    /// The same, about the mailbox at `address`, so far as it can stand in one line of a reply.
     #[must_use]
     pub fn about(self, address: &str) -> Self {
-        Self { mailbox: Some(address.to_owned()), ..self }
+        Self { mailbox: Some(one_line(address, 254)), ..self }
     }
 
     /// The same, with the upstream's own line: cut at 400 characters, its control characters gone,
     /// so that it can stand in one line of a reply or of the journal.
     #[must_use]
     pub fn quoting(self, line: &str) -> Self {
-        let line = line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
-        Self { verbatim: Some(line), ..self }
+        Self { verbatim: Some(one_line(line, 400)), ..self }
     }
 
     /// What the client hears, in any protocol: no secret, no name of another mailbox, no detail that
@@ -99,7 +98,8 @@ impl Refusal {
             Cause::Stopping => "Service is stopping",
         };
         match &self.mailbox {
-            Some(address) => format!("{text} ({address})"),
+            // Neither IMAP nor SMTP has more than ASCII in its replies.
+            Some(address) => format!("{text} ({})", address.replace(|c: char| !c.is_ascii(), "?")),
             None => text.to_owned(),
         }
     }
@@ -108,6 +108,10 @@ impl Refusal {
     pub fn explain(&self) -> &str {
         &self.explanation
     }
+}
+
+fn one_line(text: &str, most: usize) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()
 }
 
 impl fmt::Display for Refusal {

@@ -165,8 +165,8 @@ impl Life {
 }
 
 impl State {
-    fn land(&mut self, outcome: Result<Token, Miss>, now: SystemTime) -> Outcome {
-        match outcome {
+    fn land(&mut self, fetched: Result<Token, Miss>, now: SystemTime) -> Outcome {
+        match fetched {
             Ok(token) => {
                 self.failures_in_a_row = 0;
                 self.generation += 1;
@@ -281,10 +281,16 @@ impl Flight {
 }
 
 impl Settle {
-    /// Brings the outcome to the slot and to everyone who waits.
-    pub(super) fn with(self, slot: &Slot, outcome: Result<Token, Miss>, now: SystemTime) {
-        let outcome = slot.lock().land(outcome, now);
-        self.0.send_replace(Some(outcome));
+    /// Brings the outcome to the slot and to everyone who waits, and says what it came to for them.
+    pub(super) fn with(
+        self,
+        slot: &Slot,
+        fetched: Result<Token, Miss>,
+        now: SystemTime,
+    ) -> Outcome {
+        let outcome = slot.lock().land(fetched, now);
+        self.0.send_replace(Some(outcome.clone()));
+        outcome
     }
 }
 

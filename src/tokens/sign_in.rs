@@ -9,7 +9,7 @@ use tracing::error;
 
 use super::authority::Authority;
 use super::{Errand, Miss};
-use crate::oauth::{Class, Failure, Token};
+use crate::oauth::{Application, Class, Failure, Token};
 use crate::secret::Secret;
 use crate::store::{Record, Store, Trouble};
 
@@ -28,9 +28,16 @@ struct SignIn {
     /// A rotated token that couldn't be written. It isn't spent before it is on disk: authorities
     /// that rotate forgive the use of the last token, not of the one before.
     unsaved: Option<Record>,
-    /// The token that the authority has ended, and what it said. The store keeps it; it isn't sent
-    /// again.
-    ended: Option<(Secret<String>, Failure)>,
+    /// The store keeps it; it isn't sent again.
+    ended: Option<Ended>,
+}
+
+/// A refresh token that an authority has ended.
+struct Ended {
+    token: Secret<String>,
+    /// Who showed it: a corrected client id or token endpoint deserves another try.
+    application: Arc<Application>,
+    failure: Failure,
 }
 
 impl SignIns {
@@ -54,10 +61,11 @@ impl SignIns {
         let record =
             self.current(&mut sign_in, mailbox).await.map_err(|trouble| storage(&trouble))?;
         let refresh_token = choose(record, errand);
-        if let Some((ended, failure)) = &sign_in.ended
-            && Some(ended) == refresh_token.as_ref()
+        if let Some(ended) = &sign_in.ended
+            && refresh_token.as_ref() == Some(&ended.token)
+            && errand.application == ended.application
         {
-            return Err(Miss::Known(failure.clone()));
+            return Err(Miss::Known(ended.failure.clone()));
         }
         match authority.obtain(errand, refresh_token.clone()).await {
             Ok(token) => {
@@ -70,7 +78,12 @@ impl SignIns {
             }
             Err(Miss::Answered(failure)) if failure.ends_refresh_token() => {
                 error!(mailbox, "the sign-in has ended: {failure}");
-                sign_in.ended = refresh_token.map(|token| (token, failure.clone()));
+                let application = Arc::clone(&errand.application);
+                sign_in.ended = refresh_token.map(|token| Ended {
+                    token,
+                    application,
+                    failure: failure.clone(),
+                });
                 Err(Miss::Known(failure))
             }
             Err(miss) => Err(miss),

@@ -134,6 +134,76 @@ def swaks_wrong_password(world):
     expect(b"<** 535 5.7.8" in transcript, transcript.decode(errors="replace"))
 
 
+MSMTP = """\
+account default
+host localhost
+port {port}
+tls on
+tls_starttls {starttls}
+tls_trust_file {ca}
+auth {mechanism}
+user {user}
+password "{password}"
+from {user}
+set_date_header off
+"""
+
+MBSYNC = """\
+IMAPAccount gatepost
+Host localhost
+Port {port}
+User {user}
+Pass "{password}"
+SSLType {security}
+SystemCertificates no
+CertificateFile {ca}
+AuthMechs LOGIN
+
+IMAPStore far
+Account gatepost
+
+MaildirStore near
+Path {folder}/
+Inbox {folder}/INBOX
+
+Channel inbox
+Far :far:
+Near :near:
+Patterns INBOX
+Sync Pull
+Create Near
+SyncState *
+"""
+
+
+@case("msmtp, mbsync  over STARTTLS, then over TLS")
+def msmtp_mbsync(world):
+    alice, gatepost, ca = world.alice, world.gatepost, world.certificates.ca
+    for starttls, mechanism, security, smtp, imap in (
+        ("on", "plain", "STARTTLS", gatepost.submission, gatepost.imap_starttls),
+        ("off", "login", "IMAPS", gatepost.smtps, gatepost.imaps),
+    ):
+        message, pulled = Message(alice.address), world.folder / f"pulled-by-{security}"
+        pulled.mkdir()
+        settings = world.folder / "msmtprc"
+        settings.touch(0o600)
+        settings.write_text(MSMTP.format(port=smtp, starttls=starttls, ca=ca, mechanism=mechanism, user=alice.address,
+                                         password=alice.password))
+        # Both keep mail in lines of their system.
+        run("msmtp", "-C", settings, alice.address, given=message.bytes.replace(b"\r\n", b"\n"))
+        with ImapClient(gatepost.imap) as client:
+            client.login(alice.address, alice.password)
+            message.expect_in(client.read(message.subject))
+        settings = world.folder / "mbsyncrc"
+        settings.write_text(MBSYNC.format(port=imap, security=security, ca=ca, user=alice.address,
+                                          password=alice.password, folder=pulled))
+        run("mbsync", "--config", settings, "inbox")
+        # mbsync signs what it pulls with a header of its own, below the others.
+        text = message.bytes.replace(b"\r\n", b"\n").partition(b"\n\n")[2]
+        found = [file for file in pulled.glob("INBOX/*/*") if message.subject.encode() in file.read_bytes()]
+        expect([file.read_bytes().endswith(b"\n\n" + text) for file in found] == [True], f"pulled: {found}")
+
+
 @case("smtplib        login, two messages in one connection")
 def smtplib_login(world):
     messages = [Message(world.bob.address), Message(world.bob.address)]
@@ -238,6 +308,25 @@ def idle(world):
         talk.hear(b"d OK")
 
 
+@case("by hand        SMTP commands and a BDAT chunk in the same packet as the login")
+def pipelined_bdat(world):
+    alice, message = world.alice, Message(world.alice.address)
+    initial = base64.b64encode(b"\0%s\0%s" % (alice.address.encode(), alice.password.encode()))
+    with Talk(world.gatepost.smtp) as talk:
+        talk.say(b"EHLO client.example\r\n")
+        talk.hear(b"250 ")
+        talk.say(b"AUTH PLAIN %s\r\nMAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nBDAT %d LAST\r\n%s" % (
+            initial, alice.address.encode(), message.mailbox.encode(), len(message.bytes), message.bytes))
+        talk.hear(b"235 ")
+        for _ in ("MAIL", "RCPT", "BDAT"):
+            talk.hear(b"250 ")
+        talk.say(b"QUIT\r\n")
+        talk.hear(b"221 ")
+    with ImapClient(world.gatepost.imap) as imap:
+        imap.login(alice.address, alice.password)
+        message.expect_in(imap.read(message.subject))
+
+
 @case("imaplib        a wrong password is AUTHENTICATIONFAILED, and the right one may follow")
 def imaplib_wrong_password(world):
     with ImapClient(world.gatepost.imap) as imap:
@@ -263,6 +352,18 @@ def refused_token(world):
             expect(False, "mallory's token opens no mailbox")
         except imaplib.IMAP4.error as refused:
             expect("[AUTHENTICATIONFAILED]" not in str(refused), refused)
+
+
+@case("imaplib        a mail host that is down is not a wrong password, and is used again when it is back")
+def mail_host_restarts(world):
+    with world.dovecot.stopped(), ImapClient(world.gatepost.imap) as imap:
+        try:
+            imap.imap.login(world.alice.address, world.alice.password)
+            expect(False, "logged in to nothing")
+        except imaplib.IMAP4.error as refused:
+            expect("[UNAVAILABLE]" in str(refused), refused)
+    with ImapClient(world.gatepost.imap) as imap:
+        imap.login(world.alice.address, world.alice.password)
 
 
 @case("many at once   24 clients send and read")

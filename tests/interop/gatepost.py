@@ -12,6 +12,9 @@ TOP = """\
 name = "gatepost.contoso.example"
 state_directory = "{folder}/state"
 
+[tls]
+ca_file = "{ca}"
+
 [log]
 level = "trace"
 """
@@ -36,7 +39,6 @@ grant = "client_credentials"
 client_id = "{client_id}"
 client_secret_file = "{secret_file}"
 scope = "https://contoso.example/.default"
-ca_file = "{ca}"
 
 [provider.{name}.imap]
 host = "localhost"
@@ -57,7 +59,7 @@ password_hash = "{hash}"
 
 class Gatepost(Daemon):
     def __init__(self, folder, world):
-        certificates, text = world.certificates, TOP.format(folder=folder)
+        certificates, text = world.certificates, TOP.format(folder=folder, ca=world.certificates.ca)
         ports = []
         for attribute, protocol, tls in (
             ("imap", "imap", "none"),
@@ -77,8 +79,7 @@ class Gatepost(Daemon):
             text += self._mailbox(folder, world, mailbox)
         config = folder / "gatepost.toml"
         config.write_text(text)
-        environment = {**os.environ, "NO_COLOR": "1"}
-        super().__init__("gatepost", folder, [binary(), "-c", config, "run"], ports, env=environment)
+        super().__init__("gatepost", folder, [binary(), "-c", config, "run"], ports)
 
     @staticmethod
     def _mailbox(folder, world, mailbox):
@@ -87,7 +88,7 @@ class Gatepost(Daemon):
         secret_file.touch(0o600)
         secret_file.write_text(mailbox.client_secret + "\n")
         return MAILBOX.format(name=name, address=mailbox.address, client_id=mailbox.client_id, secret_file=secret_file,
-                              token_endpoint=world.authority.token_endpoint, ca=world.certificates.ca,
+                              token_endpoint=world.authority.token_endpoint,
                               imap=world.dovecot.port, smtp=world.postfix.port, hash=password_hash(mailbox.password))
 
 

@@ -60,9 +60,9 @@ def until(look, what):
     return found
 
 
-def run(*command, status=0):
+def run(*command, status=0, given=b""):
     """The client's output; its exit status must be as told."""
-    done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, timeout=CLIENT_WITHIN)
+    done = subprocess.run(list(map(str, command)), input=given, capture_output=True, timeout=CLIENT_WITHIN)
     expect(done.returncode == status, f"{command[0]} ended with {done.returncode}\n"
            + (done.stdout[-2000:] + done.stderr[-4000:]).decode(errors="replace"))
     return done.stdout

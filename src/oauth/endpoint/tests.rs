@@ -87,6 +87,12 @@ fn an_empty_refresh_token_is_none() {
 }
 
 #[test]
+fn a_refresh_token_may_hold_what_an_access_token_may_not() {
+    let token = outcome(200, r#"{"access_token":"a","refresh_token":"b c"}"#).unwrap();
+    assert_eq!(token.refresh.unwrap().reveal(), "b c");
+}
+
+#[test]
 fn a_token_in_a_reply_that_is_no_success_is_none() {
     for status in [100, 199, 300, 302, 400, 401, 500] {
         outcome(status, r#"{"access_token":"a"}"#).unwrap_err();

@@ -42,6 +42,11 @@ impl Downstream {
     fn frame(&mut self, inbox: &mut Inbox) -> Result<Step<Offer>, Refusal> {
         match self.framing.next(inbox, &self.terms.limits) {
             Frame::Incomplete => Ok(Step::Read),
+            // What would follow may be a password.
+            Frame::Continue if !self.terms.privacy.takes_logins() => {
+                tag_of(&self.framing.abandon()).clone_into(&mut self.tag);
+                Ok(self.privacy_required())
+            }
             Frame::Continue => Ok(Step::write(*b"+ Ready\r\n")),
             Frame::Command(octets) => self.command(&octets),
             Frame::TooLong(octets) => {
@@ -197,9 +202,11 @@ impl Downstream {
         if self.bad_commands < self.terms.limits.bad_commands {
             return Ok(reply(answer));
         }
+        // What stands for a tag may be a password that lost its way: not a word for the journal.
+        let (_tag, answered) = answer.split_once(' ').unwrap_or_default();
         Err(Refusal::new(
             Cause::TooManyBadCommands,
-            format!("too many bad commands, the last answered {answer:?}"),
+            format!("too many bad commands, the last answered {answered:?}"),
         ))
     }
 }
@@ -276,10 +283,8 @@ fn tagged(tag: &str, refusal: &Refusal) -> String {
 }
 
 /// The tag of a command that was cut off, or `*`.
-fn tag_of(octets: &[u8]) -> String {
-    let tag = octets.split(|b| *b == b' ').next().unwrap_or_default();
-    let fit = !tag.is_empty() && tag.len() <= 64 && tag.iter().all(u8::is_ascii_alphanumeric);
-    if fit { String::from_utf8_lossy(tag).into_owned() } else { "*".to_owned() }
+fn tag_of(octets: &[u8]) -> &str {
+    grammar::tag_of(octets).unwrap_or("*")
 }
 
 /// Between the login and the first command: the answer alone.

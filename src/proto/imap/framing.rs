@@ -66,6 +66,11 @@ impl Framing {
         }
     }
 
+    /// Gives up on a command whose literal isn't asked for; what was read of it.
+    pub(super) fn abandon(&mut self) -> Zeroizing<Vec<u8>> {
+        self.restart()
+    }
+
     fn announce(&mut self, literal: Literal, limits: &Limits) -> Option<Frame> {
         self.literals += 1;
         let fits = literal.octets as usize <= limits.literal && self.literals <= MOST_LITERALS;

@@ -101,6 +101,11 @@ pub fn command(input: &[u8]) -> Result<(&str, Command<'_>), Unfit> {
     Ok((tag, command))
 }
 
+/// The tag of a command that is not whole.
+pub fn tag_of(input: &[u8]) -> Option<&str> {
+    prelude(input).ok().map(|(_, (tag, _))| tag)
+}
+
 /// A command without arguments; a stray space behind it does no harm.
 fn bare<'a>(input: &'a [u8], command: Command<'a>) -> IResult<&'a [u8], Command<'a>> {
     let (input, _) = all_consuming(space0).parse(input)?;
@@ -247,9 +252,17 @@ fn capability_data(input: &[u8]) -> IResult<&[u8], Response<'_>> {
 fn capability_list(input: &[u8]) -> IResult<&[u8], Vec<String>> {
     let words = take_while(|b: u8| b != b']');
     map(preceded(tag_no_case(&b"CAPABILITY "[..]), words), |words: &[u8]| {
-        String::from_utf8_lossy(words).split_ascii_whitespace().map(str::to_owned).collect()
+        let words = words.split(|b| *b == b' ').filter_map(capability);
+        words.map(str::to_owned).collect()
     })
     .parse(input)
+}
+
+/// `capability = ("AUTH=" auth-type) / atom`. What isn't one is dropped: it will be told to clients
+/// and to the journal.
+fn capability(word: &[u8]) -> Option<&str> {
+    let fit = !word.is_empty() && word.iter().all(u8::is_ascii_graphic);
+    fit.then(|| std::str::from_utf8(word).ok()).flatten()
 }
 
 fn untagged_status(input: &[u8]) -> IResult<&[u8], Response<'_>> {

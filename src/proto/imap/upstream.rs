@@ -105,7 +105,8 @@ impl Upstream {
         text: &[u8],
         line: &Line,
     ) -> Result<Option<Step<Ready>>, Refusal> {
-        let refused = || Err(verdict::refusal(line, Cause::TokenRefused));
+        // The token was taken: another one would change nothing.
+        let closed = || Err(verdict::refusal(line, Cause::MailboxNotOpened));
         match (&self.awaiting, tag, condition) {
             (Awaiting::Capabilities, CAPABILITY, Condition::Ok) => self.authenticate().map(Some),
             (Awaiting::Verdict(_), AUTHENTICATE, Condition::Ok) => {
@@ -114,16 +115,15 @@ impl Upstream {
                 }
                 Ok(Some(self.authenticated()))
             }
-            (Awaiting::Challenge(_) | Awaiting::Verdict(_), AUTHENTICATE, _) => {
-                Err(self.refused(line))
-            }
+            (Awaiting::Challenge(_), AUTHENTICATE, Condition::No | Condition::Bad)
+            | (Awaiting::Verdict(_), AUTHENTICATE, _) => Err(self.refused(line)),
             (Awaiting::CapabilitiesAfterLogin, CAPABILITY_AFTER_LOGIN, Condition::Ok) => {
                 self.awaiting = Awaiting::Probe;
                 Ok(None)
             }
-            (Awaiting::CapabilitiesAfterLogin, CAPABILITY_AFTER_LOGIN, _) => refused(),
+            (Awaiting::CapabilitiesAfterLogin, CAPABILITY_AFTER_LOGIN, _) => closed(),
             (Awaiting::Probe, PROBE, Condition::Ok) => Ok(Some(self.done())),
-            (Awaiting::Probe, PROBE, _) => refused(),
+            (Awaiting::Probe, PROBE, _) => closed(),
             _ => Err(verdict::refusal(line, Cause::UpstreamProtocol)),
         }
     }
@@ -131,7 +131,7 @@ impl Upstream {
     fn learn(&mut self, capabilities: Vec<String>) {
         match self.awaiting {
             Awaiting::Greeting | Awaiting::Capabilities => {
-                self.announced.before_login = capabilities
+                self.announced.before_login = capabilities;
             }
             _ => self.announced.after_login = capabilities,
         }
@@ -139,8 +139,7 @@ impl Upstream {
 
     fn authenticate(&mut self) -> Result<Step<Ready>, Refusal> {
         let offered = &self.announced.before_login;
-        let mechanisms = offered.iter().filter_map(|name| Some(name.split_once('=')?.1));
-        let client = sasl::choose(mechanisms)
+        let client = sasl::choose(&mechanisms(offered))
             .and_then(|name| sasl::client(name, &self.terms.identity, &self.terms.token))
             .ok_or_else(|| no_mechanism(offered))?;
         let name = client.name();
@@ -225,11 +224,18 @@ impl Session for Upstream {
             if self.octets > self.terms.limits.reply {
                 return Err(garbled("more than its limit before the login was done"));
             }
-            if let Some(step) = self.turn(&line)? {
+            let turn = self.turn(&line).map_err(|refusal| self.terms.discreet(refusal));
+            if let Some(step) = turn? {
                 return Ok(step);
             }
         }
     }
+}
+
+/// `"AUTH=" auth-type` (RFC 3501 section 9, `capability`)
+fn mechanisms(capabilities: &[String]) -> Vec<&str> {
+    let words = capabilities.iter().filter_map(|name| name.split_once('='));
+    words.filter(|(word, _)| word.eq_ignore_ascii_case("AUTH")).map(|(_, name)| name).collect()
 }
 
 fn garbled(what: &str) -> Refusal {

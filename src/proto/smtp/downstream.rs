@@ -59,7 +59,7 @@ impl Downstream {
                 self.awaiting = Awaiting::Close(Offer::Farewell);
                 Ok(reply("221 2.0.0 Bye"))
             }
-            Ok(Command::Transaction) => Ok(reply(&self.login_first())),
+            Ok(Command::Transaction) => Ok(reply(&fit(&self.login_first()))),
             // Its octets would be taken for commands, and what stands in them is not ours to judge.
             Ok(Command::Bdat) => {
                 Err(Refusal::new(Cause::TooManyBadCommands, "BDAT before a login"))
@@ -183,6 +183,7 @@ impl Session for Downstream {
                 // RFC 3207 section 4.2: what was said in clear is forgotten.
                 self.terms.privacy = Privacy::Tls;
                 self.greeted = false;
+                self.failure = None;
                 Ok(Step::StartTls)
             }
             Awaiting::Close(offer) => Ok(Step::Done(offer)),
@@ -192,7 +193,7 @@ impl Session for Downstream {
 
 impl crate::proto::Downstream for Downstream {
     fn refuse(&mut self, refusal: &Refusal) -> Vec<u8> {
-        let answer = answer(refusal);
+        let answer = fit(&answer(refusal));
         self.failure = matches!(self.awaiting, Awaiting::Verdict).then(|| answer.clone());
         self.awaiting = Awaiting::Command;
         format!("{answer}\r\n").into_bytes()
@@ -211,7 +212,7 @@ fn answer(refusal: &Refusal) -> String {
     match (refusal.cause, &refusal.verbatim) {
         (Cause::LoginRejected, _) => "535 5.7.8 Authentication credentials invalid".to_owned(),
         (Cause::NotAuthorized, _) => format!("550 5.7.1 {text}"),
-        (Cause::UpstreamUnavailable, Some(line)) if line.starts_with('4') => line.clone(),
+        (Cause::UpstreamUnavailable, Some(line)) if is_transient(line) => line.clone(),
         (Cause::TooManyConnections | Cause::Stopping, _) => format!("421 4.3.2 {text}"),
         (Cause::TimedOut, _) => format!("421 4.4.2 {text}"),
         (Cause::TooManyBadCommands | Cause::TooManyFailedLogins | Cause::StartTlsInjection, _) => {
@@ -220,6 +221,18 @@ fn answer(refusal: &Refusal) -> String {
         (_, Some(line)) => format!("454 4.7.0 {text}: {line}"),
         (_, None) => format!("454 4.7.0 {text}"),
     }
+}
+
+fn is_transient(line: &str) -> bool {
+    grammar::reply_line(line.as_bytes())
+        .is_some_and(|line| line.last && (400..500).contains(&line.code))
+}
+
+/// The text of a reply line as RFC 5321 has it: printable ASCII (section 4.2), and with its line
+/// ending no more than 512 octets (section 4.5.3.1.5).
+fn fit(answer: &str) -> String {
+    let printable = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    answer.chars().map(printable).take(510).collect()
 }
 
 /// Between the login and the first command that is the upstream's to answer. EHLO stays here because
@@ -237,14 +250,18 @@ impl Session for Doorway {
         if let Some(welcome) = self.welcome.take() {
             return Ok(reply(welcome));
         }
-        let Some(line) = inbox.peek_line() else {
-            return Ok(if inbox.len() < LONGEST_DOORWAY_LINE { Step::Read } else { self.open() });
+        let line = match inbox.peek_line() {
+            Some(line) if line.len() <= LONGEST_DOORWAY_LINE => line,
+            None if inbox.len() < LONGEST_DOORWAY_LINE => return Ok(Step::Read),
+            _ => return Ok(self.open()),
         };
         let answer = match grammar::command(line.trim_ascii_end()) {
             Ok(Command::Ehlo) => self.ehlo(),
             Ok(Command::Helo) => multiline(std::slice::from_ref(&self.name)),
             Ok(Command::Auth { .. }) => b"503 5.5.1 Already authenticated\r\n".to_vec(),
             Ok(Command::StartTls) => b"503 5.5.1 STARTTLS comes before AUTH\r\n".to_vec(),
+            // Perhaps an AUTH with a password and something behind it.
+            Err(Unfit::Arguments) => b"501 5.5.4 Invalid arguments\r\n".to_vec(),
             _ => return Ok(self.open()),
         };
         let length = line.len();
@@ -279,4 +296,41 @@ fn multiline(lines: &[String]) -> Vec<u8> {
         format!("250{separator}{text}\r\n")
     };
     lines.iter().enumerate().map(line).collect::<String>().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::Announced;
+
+    /// What the doorway says to a line, and whether it then opens.
+    fn says(pieces: &[&[u8]]) -> (Vec<u8>, bool) {
+        let ready = Ready::new(Announced::default());
+        let mut doorway = Doorway { name: "x".to_owned(), ready, welcome: None };
+        let (mut inbox, mut said) = (Inbox::default(), Vec::new());
+        for piece in pieces {
+            inbox.push(piece);
+            loop {
+                match doorway.advance(&mut inbox).unwrap() {
+                    Step::Read => break,
+                    Step::Write(bytes) => said.extend_from_slice(&bytes),
+                    Step::StartTls | Step::Done(_) => return (said, true),
+                }
+            }
+        }
+        (said, false)
+    }
+
+    #[test]
+    fn the_doorway_judges_a_line_by_its_length_however_it_arrives() {
+        for (length, opens) in [(LONGEST_DOORWAY_LINE, false), (LONGEST_DOORWAY_LINE + 1, true)] {
+            let line = format!("EHLO {}\r\n", "x".repeat(length - 7));
+            let whole = says(&[line.as_bytes()]);
+            assert_eq!(whole.1, opens, "{length} octets");
+            for cut in [5, length - 2, length - 1] {
+                let (first, second) = line.as_bytes().split_at(cut);
+                assert_eq!(says(&[first, second]), whole, "{length} octets, cut at {cut}");
+            }
+        }
+    }
 }

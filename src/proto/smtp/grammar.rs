@@ -123,7 +123,7 @@ pub fn reply_line(line: &[u8]) -> Option<ReplyLine<'_>> {
 /// A server's whole reply, its lines joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
-    /// The reply code of its last line.
+    /// The reply code, which its lines agree in.
     pub code: u16,
     /// The lines' texts. What isn't UTF-8 is replaced.
     pub lines: Vec<String>,

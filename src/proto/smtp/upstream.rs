@@ -52,7 +52,7 @@ impl Upstream {
             }
             Awaiting::ClearExtensions => {
                 expect(reply, 250)?;
-                if !has_keyword(&reply.lines, "STARTTLS") {
+                if !has_keyword(&extensions(reply), "STARTTLS") {
                     return Err(no_starttls());
                 }
                 self.awaiting = Awaiting::Go;
@@ -66,7 +66,7 @@ impl Upstream {
             Awaiting::TlsHandshake => Err(out_of_turn(reply)),
             Awaiting::Extensions => {
                 expect(reply, 250)?;
-                self.extensions = reply.lines.iter().skip(1).cloned().collect();
+                self.extensions = extensions(reply);
                 self.auth()
             }
             Awaiting::Challenge(client) => self.challenge(client, reply),
@@ -82,7 +82,7 @@ impl Upstream {
     /// 4954 section 4 allows, and Gmail insists on them.
     fn auth(&mut self) -> Result<Step<Ready>, Refusal> {
         let offered = mechanisms(&self.extensions);
-        let client = sasl::choose(offered.iter().map(String::as_str))
+        let client = sasl::choose(&offered)
             .and_then(|name| sasl::client(name, &self.terms.identity, &self.terms.token))
             .ok_or_else(|| no_mechanism(&offered))?;
         let command = format!("AUTH {}\r\n", client.name());
@@ -118,12 +118,13 @@ impl Upstream {
                 self.awaiting = Awaiting::Verdict(client);
                 Ok(Step::write(std::mem::take(&mut *answer)))
             }
-            _ => Err(self.refused(reply)),
+            400.. => Err(self.refused(reply)),
+            _ => Err(out_of_turn(reply)),
         }
     }
 
     fn refused(&self, reply: &Reply) -> Refusal {
-        let mut refusal = verdict::refusal(reply);
+        let mut refusal = verdict::refusal(reply, Cause::TokenRefused);
         if let Some(complaint) = &self.complaint {
             refusal.explanation.push_str(&format!(" (about the token: {complaint})"));
         }
@@ -144,6 +145,9 @@ impl Upstream {
             }
             let parsed = grammar::reply_line(&line)
                 .ok_or_else(|| garbled("a line that is no SMTP reply"))?;
+            if !self.reply.lines.is_empty() && self.reply.code != parsed.code {
+                return Err(garbled("a reply whose lines differ in their code"));
+            }
             self.reply.code = parsed.code;
             self.reply.lines.push(String::from_utf8_lossy(parsed.text).into_owned());
             if parsed.last {
@@ -163,18 +167,27 @@ impl Session for Upstream {
             return Ok(self.ehlo());
         }
         match self.read_reply(inbox)? {
-            Some(reply) => self.turn(&reply),
+            Some(reply) => self.turn(&reply).map_err(|refusal| self.terms.discreet(refusal)),
             None => Ok(Step::Read),
         }
     }
 }
 
+/// Before the token is sent: no reply says anything about it.
 fn expect(reply: &Reply, code: u16) -> Result<(), Refusal> {
     match reply.code {
         found if found == code => Ok(()),
-        400.. => Err(verdict::refusal(reply)),
+        400.. => Err(verdict::refusal(reply, Cause::UpstreamUnreachable)),
         _ => Err(out_of_turn(reply)),
     }
+}
+
+/// `ehlo-line = ehlo-keyword *( SP ehlo-param )` (RFC 5321 section 4.1.1.1), a line each but for the
+/// first, which is the host's name. What isn't one is dropped: it will be told to clients.
+fn extensions(reply: &Reply) -> Vec<String> {
+    let printable = |line: &str| line.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+    let fit = |line: &&String| !line.is_empty() && printable(line);
+    reply.lines.iter().skip(1).filter(fit).cloned().collect()
 }
 
 fn has_keyword(lines: &[String], keyword: &str) -> bool {

@@ -208,16 +208,17 @@ pub fn lookup(reply: &Reply) -> Option<&'static Verdict> {
     })
 }
 
-/// The refusal that `reply` comes to; replies that no row fits are sorted by their class.
-pub(super) fn refusal(reply: &Reply) -> Refusal {
+/// The refusal that `reply` comes to. Of replies that no row fits, a temporary no is the service's
+/// state; `otherwise` is for the rest.
+pub(super) fn refusal(reply: &Reply, otherwise: Cause) -> Refusal {
     let line = reply.text();
     let (cause, advice) = match lookup(reply) {
         Some(verdict) => (verdict.cause, verdict.advice),
-        None if reply.code < 500 => (
+        None if (400..500).contains(&reply.code) => (
             Cause::UpstreamUnavailable,
             "The service asks to come back later; nothing to do unless it goes on",
         ),
-        None => (Cause::TokenRefused, "The service refuses the connection or the login for good"),
+        None => (otherwise, "The service refuses the connection or the login for good"),
     };
     Refusal::new(cause, format!("{advice}. It said: {}", printable(&line))).quoting(&line)
 }
@@ -359,7 +360,7 @@ mod tests {
             ("555 5.5.2 Syntax error, command line too long", Cause::UpstreamProtocol, "large"),
             ("554 5.3.4 Something new", Cause::TokenRefused, "for good"),
         ] {
-            let refusal = refusal(&reply(line));
+            let refusal = refusal(&reply(line), Cause::TokenRefused);
             assert_eq!(refusal.cause, cause, "{line}");
             assert!(refusal.explain().contains(advice), "{line}: {}", refusal.explain());
             assert!(refusal.explain().contains(line), "the operator sees the line itself");

@@ -21,11 +21,15 @@ fn failure(class: Class) -> Failure {
     Failure::new(class, "no", "Do")
 }
 
+fn land(settle: Option<Settle>, slot: &Slot, fetched: Result<Token, Miss>, now: SystemTime) {
+    let _ = settle.unwrap().with(slot, fetched, now);
+}
+
 /// A slot whose token was obtained at 0 and lives so long.
 fn holding(life: u64) -> Slot {
     let slot = Slot::default();
     let (settle, _) = slot.ask(at(0));
-    settle.unwrap().with(&slot, Ok(token(0, life)), at(0));
+    land(settle, &slot, Ok(token(0, life)), at(0));
     slot
 }
 
@@ -87,7 +91,7 @@ fn a_renewal_under_way_answers_until_the_token_is_short() {
     let (settle, _) = slot.ask(at(1800));
     assert_eq!(generation(slot.ask(at(3000)).1), Some(1));
     assert!(matches!(slot.ask(at(3001)).1, Answer::Later(_)));
-    settle.unwrap().with(&slot, Ok(token(3001, 3600)), at(3001));
+    land(settle, &slot, Ok(token(3001, 3600)), at(3001));
     assert_eq!(generation(slot.ask(at(3001)).1), Some(2));
 }
 
@@ -98,7 +102,7 @@ fn a_refused_token_with_its_successor_under_way_costs_no_request() {
     assert_eq!(slot.refused(1, at(1800)), Again::Worthwhile);
     let (another, answer) = slot.ask(at(1800));
     assert!(another.is_none() && matches!(answer, Answer::Later(_)));
-    settle.unwrap().with(&slot, Err(Miss::Answered(failure(Class::Retry))), at(1801));
+    land(settle, &slot, Err(Miss::Answered(failure(Class::Retry))), at(1801));
     assert!(matches!(slot.ask(at(1801)).1, Answer::Now(Err(_))));
 }
 
@@ -106,7 +110,7 @@ fn a_refused_token_with_its_successor_under_way_costs_no_request() {
 fn a_failure_that_no_request_led_to_is_not_remembered() {
     let slot = Slot::default();
     let (settle, _) = slot.ask(at(0));
-    settle.unwrap().with(&slot, Err(Miss::Known(failure(Class::SignIn))), at(0));
+    land(settle, &slot, Err(Miss::Known(failure(Class::SignIn))), at(0));
     assert!(slot.ask(at(0)).0.is_some());
 }
 
@@ -115,16 +119,12 @@ fn a_success_ends_the_backoff() {
     let slot = Slot::default();
     let mut now = 0;
     for _ in 0..5 {
-        slot.ask(at(now)).0.unwrap().with(
-            &slot,
-            Err(Miss::Answered(failure(Class::Retry))),
-            at(now),
-        );
+        land(slot.ask(at(now)).0, &slot, Err(Miss::Answered(failure(Class::Retry))), at(now));
         now += 60;
     }
-    slot.ask(at(now)).0.unwrap().with(&slot, Ok(token(now, 100)), at(now));
+    land(slot.ask(at(now)).0, &slot, Ok(token(now, 100)), at(now));
     now += 100;
-    slot.ask(at(now)).0.unwrap().with(&slot, Err(Miss::Answered(failure(Class::Retry))), at(now));
+    land(slot.ask(at(now)).0, &slot, Err(Miss::Answered(failure(Class::Retry))), at(now));
     assert!(slot.ask(at(now + 4)).0.is_none());
     assert!(slot.ask(at(now + 5)).0.is_some());
 }
@@ -142,7 +142,7 @@ proptest! {
                 prop_assert!(held.expires_at > now);
             }
             if let Some(settle) = settle {
-                settle.with(&slot, Ok(token(second, life)), now);
+                land(Some(settle), &slot, Ok(token(second, life)), now);
                 requests += 1;
             }
         }
