@@ -16,6 +16,7 @@ mod provider;
 mod secret;
 
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -29,6 +30,7 @@ use problem::Report;
 use crate::mailbox::{Directory, KEY_LENGTH, Provider};
 use crate::relay::{Limits, Timeouts};
 use crate::secret::Secret;
+use crate::tls::Trust;
 
 pub use listener::{Certificate, Listener, TLS_MODES};
 pub use place::{NotFound, find};
@@ -42,7 +44,7 @@ pub struct Config {
     pub name: String,
     /// Where what must survive a restart is kept. May not exist yet.
     pub state_directory: PathBuf,
-    /// Files of trust roots in PEM, on top of the system's.
+    /// Files of trust roots in PEM, found to hold some, on top of the system's.
     pub ca_files: Vec<PathBuf>,
     /// What to listen on; at least one.
     pub listeners: Vec<Listener>,
@@ -197,9 +199,14 @@ fn directory(
     mailboxes.close(report)
 }
 
+/// Trust roots that can be read. They are loaded once more with the system's when the service starts.
 fn ca_files(tls: &mut Section<'_>, report: &Report<'_>) -> Vec<PathBuf> {
     let files = tls.files("ca_file", report);
-    files.iter().for_each(|file| drop(listener::check_readable(file, report)));
+    for file in &files {
+        if let Err(error) = Trust::load(slice::from_ref(file.get_ref())) {
+            report.problem(file.span(), format!("no trust roots: {error}"), "this file");
+        }
+    }
     files.into_iter().map(Spanned::into_inner).collect()
 }
 

@@ -17,7 +17,7 @@ use tracing::{Instrument, Span, field, info, info_span, warn};
 use crate::config::{Config, Listener};
 use crate::relay::{Entrance, Relay};
 use crate::store::{self, Store};
-use crate::tls::{self, Identity, Trust};
+use crate::tls::{self, Trust};
 use crate::tokens::{self, Tokens, http_client};
 
 /// A service whose listeners are bound, so that clients can connect.
@@ -37,7 +37,7 @@ struct Gate {
 /// Why the service doesn't start.
 #[derive(Debug)]
 pub enum Error {
-    /// A certificate, key or trust root is of no use.
+    /// A trust root is of no use.
     Tls(tls::Error),
     /// The state directory is of no use.
     Store(store::Trouble),
@@ -80,12 +80,12 @@ const TURNED_AWAY_AT_ONCE: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Daemon {
-    /// Loads what the configuration names and binds its listeners.
+    /// Opens the state directory and binds its listeners.
     ///
     /// # Errors
     /// The first thing that is of no use.
     pub async fn bind(config: Config) -> Result<Self, Error> {
-        let entrances = entrances(&config.listeners)?;
+        let entrances = entrances(&config.listeners);
         let relay = Arc::new(relay(&config)?);
         let mut gates = Vec::new();
         for (listener, entrance) in config.listeners.iter().zip(entrances) {
@@ -139,24 +139,14 @@ impl Daemon {
     }
 }
 
-/// Loads the listeners' certificates, each file once.
-///
-/// # Errors
-/// The first that is of no use.
-pub fn entrances(listeners: &[Listener]) -> Result<Vec<Arc<Entrance>>, Error> {
-    listeners
-        .iter()
-        .map(|listener| {
-            let certificate = listener.certificate.as_ref();
-            let identity =
-                certificate.map(|pair| Identity::load(&pair.chain, &pair.key)).transpose();
-            Ok(Arc::new(Entrance {
-                protocol: listener.protocol,
-                privacy: listener.privacy,
-                identity: identity.map_err(Error::Tls)?,
-            }))
-        })
-        .collect()
+/// What a connection of each listener has to know of it.
+pub fn entrances(listeners: &[Listener]) -> Vec<Arc<Entrance>> {
+    let entrance = |listener: &Listener| Entrance {
+        protocol: listener.protocol,
+        privacy: listener.privacy,
+        identity: listener.certificate.as_ref().map(|certificate| certificate.identity.clone()),
+    };
+    listeners.iter().map(|listener| Arc::new(entrance(listener))).collect()
 }
 
 fn relay(config: &Config) -> Result<Relay, Error> {
@@ -168,7 +158,7 @@ fn relay(config: &Config) -> Result<Relay, Error> {
         ..tokens::Limits::default()
     };
     let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
-    let store = Store::open(&config.state_directory).map_err(Error::Store)?;
+    let store = Store::open(config.state_directory.join("sign-ins")).map_err(Error::Store)?;
     let tokens = Tokens::new(http, store, limits);
     let shared = (Arc::clone(&config.directory), tokens, trust);
     Ok(Relay::new(config.name.clone(), shared, config.timeouts, config.limits))

@@ -5,6 +5,7 @@
 
 pub mod imap;
 mod inbox;
+pub mod pop3;
 mod refusal;
 pub mod smtp;
 
@@ -33,7 +34,7 @@ pub struct Protocol {
 }
 
 /// The protocols spoken. Configuration, checks and tests walk this table.
-pub const PROTOCOLS: &[Protocol] = &[imap::PROTOCOL, smtp::PROTOCOL];
+pub const PROTOCOLS: &[Protocol] = &[imap::PROTOCOL, smtp::PROTOCOL, pop3::PROTOCOL];
 
 impl Protocol {
     /// The row called `name`.

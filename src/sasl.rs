@@ -8,6 +8,7 @@ mod oauthbearer;
 mod plain;
 mod xoauth2;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -118,18 +119,19 @@ pub fn repeats(text: &str, identity: &str, token: &Secret<String>) -> bool {
 
 fn shares_a_piece(text: &[u8], secret: &[u8]) -> bool {
     let length = secret.len().clamp(1, 16);
-    text.windows(length).any(|piece| memchr::memmem::find(secret, piece).is_some())
+    let pieces: HashSet<&[u8]> = secret.windows(length).collect();
+    text.windows(length).any(|piece| pieces.contains(piece))
 }
 
 /// The mechanisms spoken upstream, the preferred one first: Microsoft knows only XOAUTH2.
 pub const CLIENT_MECHANISMS: &[&str] = &[Xoauth2::NAME, OauthBearer::NAME];
 
 /// The first of [`CLIENT_MECHANISMS`] that an upstream announced.
-pub fn choose<'a>(announced: impl Iterator<Item = &'a str> + Clone) -> Option<&'static str> {
+pub fn choose(announced: &[impl AsRef<str>]) -> Option<&'static str> {
     CLIENT_MECHANISMS
         .iter()
         .copied()
-        .find(|name| announced.clone().any(|offered| offered.eq_ignore_ascii_case(name)))
+        .find(|name| announced.iter().any(|offered| offered.as_ref().eq_ignore_ascii_case(name)))
 }
 
 /// A SASL exchange over base64 lines, as in IMAP (RFC 9051 section 6.2.2), SMTP (RFC 4954

@@ -64,7 +64,7 @@ mod tests {
     fn debug_hides_the_value_inside_other_values_too() {
         let held = Some(Secret::from("hunter2"));
         assert_eq!(format!("{held:?}"), "Some([secret])");
-        assert_eq!(format!("{held:#?}").contains("hunter2"), false);
+        assert!(!format!("{held:#?}").contains("hunter2"));
     }
 
     #[test]

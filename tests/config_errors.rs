@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 /// Of the password `s3cret`, as cheap as argon2id goes.
@@ -304,7 +305,7 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
         (
             "tls = \"none\"",
             "tls = \"implicit\"\ncertificate = \"no.pem\"\nkey = \"no.key\"",
-            &["can't read", "no.pem", "no.key"],
+            &["no TLS:", "no.pem"],
         ),
         ("tls = \"none\"", "certificate = \"no.pem\"", &["a certificate without TLS"]),
         (
@@ -505,13 +506,13 @@ fn an_empty_file_says_what_to_begin_with() {
 }
 
 #[test]
-fn a_user_twice_is_said_with_the_first_line() {
+fn a_user_twice_is_said_with_the_mailbox_that_has_it() {
     let second = format!(
         "[[mailbox]]\naddress = \"b@contoso.example\"\nuser = \"SCANNER\"\nprovider = \"contoso\"\npassword_hash = \"{HASH}\"\n\n[timeouts]"
     );
     let problems = problems(&with("[timeouts]", &second));
     assert!(problems.contains("the user \"SCANNER\" is there twice"), "{problems}");
-    assert!(problems.contains("line 23 has it already"), "{problems}");
+    assert!(problems.contains("it leads to scanner@contoso.example already"), "{problems}");
 }
 
 #[test]
@@ -616,6 +617,59 @@ fn files_that_everyone_may_read_are_refused_with_the_command_that_helps() {
     // A group is the operator's choice.
     set_mode(&folder.path("client_secret"), 0o640);
     assert!(folder.load(GOOD).is_ok());
+}
+
+/// The good configuration with a TLS listener and trust roots of its own.
+fn with_tls() -> String {
+    with("tls = \"none\"", "tls = \"implicit\"\ncertificate = \"own.pem\"\nkey = \"own.key\"")
+        + "\n[tls]\nca_file = [\"own.pem\"]\n"
+}
+
+#[test]
+fn certificates_and_roots_are_read_and_their_faults_said_at_their_lines() {
+    let folder = Folder::new();
+    let made = || rcgen::generate_simple_self_signed(["gatepost.example".to_owned()]).unwrap();
+    let (own, other) = (made(), made());
+    folder.private("own.pem", &own.cert.pem());
+    folder.private("own.key", &own.signing_key.serialize_pem());
+    let config = folder.load(&with_tls()).unwrap();
+    assert!(config.listeners[0].certificate.is_some());
+    folder.private("own.key", &other.signing_key.serialize_pem());
+    let foreign = folder.load(&with_tls()).err().unwrap();
+    assert!(foreign.contains("config.toml:9:7") && foreign.contains("own.key"), "{foreign}");
+    folder.private("own.key", "nothing of use");
+    let empty = folder.load(&with_tls()).err().unwrap();
+    assert!(empty.contains("config.toml:9:7") && empty.contains("own.key"), "{empty}");
+    folder.private("own.pem", "nothing of use");
+    let rootless = folder.load(&with_tls()).err().unwrap();
+    assert!(rootless.contains("no trust roots:"), "{rootless}");
+    assert!(rootless.contains("config.toml:8:15"), "{rootless}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_private_key_that_everyone_may_read_is_refused() {
+    let folder = Folder::new();
+    let own = rcgen::generate_simple_self_signed(["gatepost.example".to_owned()]).unwrap();
+    folder.private("own.pem", &own.cert.pem());
+    folder.private("own.key", &own.signing_key.serialize_pem());
+    set_mode(&folder.path("own.key"), 0o644);
+    let problems = folder.load(&with_tls()).err().unwrap();
+    assert!(problems.contains("the private key can be read by everyone"), "{problems}");
+    assert!(problems.contains("chmod o="), "{problems}");
+}
+
+proptest! {
+    /// Whatever a file holds, it is either good or has problems.
+    #[test]
+    fn no_file_makes_the_reader_panic(
+        at in 0..GOOD.len(),
+        cut in 0..40_usize,
+        noise in "(\\PC|[\\[\\]{}=.\"'#\n\r\t\0\\\\]){0,12}",
+    ) {
+        let text = format!("{}{noise}{}", &GOOD[..at], &GOOD[(at + cut).min(GOOD.len())..]);
+        let _ = load(&text);
+    }
 }
 
 #[cfg(unix)]

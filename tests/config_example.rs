@@ -7,8 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use gatepost::config::{Config, Limits, Log, Timeouts};
+use gatepost::config::{Config, Log};
 use gatepost::mailbox::password::{Hash, Parameters};
+use gatepost::relay::{Limits, Timeouts};
 use gatepost::secret::Secret;
 use tempfile::TempDir;
 

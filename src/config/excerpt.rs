@@ -24,6 +24,7 @@ impl Excerpt {
         let start = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
         let end = source[at..].find('\n').map_or(source.len(), |newline| at + newline);
         let line = Self::line_number(source, at);
+        let end = start + source[start..end].trim_end_matches('\r').len();
         let visible = hidden.first_within(&(start..end)).unwrap_or(end);
         let mut text = source[start..visible].to_owned();
         if visible < end {

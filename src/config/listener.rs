@@ -1,8 +1,9 @@
 //! `[[listener]]`: where clients connect, and in which protocol.
 
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use toml::Spanned;
 
@@ -10,6 +11,7 @@ use super::document::{Section, Words, unknown_word};
 use super::problem::Report;
 use super::secret::exposure;
 use crate::proto::{PROTOCOLS, Privacy, Protocol};
+use crate::tls::Identity;
 
 /// A port to listen on, with its protocol and TLS mode.
 pub struct Listener {
@@ -23,13 +25,13 @@ pub struct Listener {
     pub certificate: Option<Certificate>,
 }
 
-/// A certificate chain and its private key, both PEM files that can be read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A certificate chain and its private key, read and found to belong together.
+#[derive(Clone)]
 pub struct Certificate {
-    /// The chain, the listener's own certificate first.
+    /// The file of the chain, the listener's own certificate first.
     pub chain: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
+    /// What clients are shown.
+    pub identity: Identity,
 }
 
 /// The modes of TLS, and what a connection starts as.
@@ -184,29 +186,23 @@ fn certificate(
         }
     }
     let (chain, key) = (chain?, key?);
-    check_readable(&chain, report);
-    if let Some(file) = check_readable(&key, report)
-        && let Some(chmod) = exposure(&file, key.get_ref())
-    {
-        report.problem(key.span(), "the private key can be read by everyone", chmod);
-    }
-    Some(Certificate { chain: chain.into_inner(), key: key.into_inner() })
+    load(chain, &key, report)
 }
 
-/// Opens a file, or complains.
-pub(super) fn check_readable(
-    file: &Spanned<PathBuf>,
+fn load(
+    chain: Spanned<PathBuf>,
+    key: &Spanned<PathBuf>,
     report: &Report<'_>,
-) -> Option<std::fs::File> {
-    let path: &Path = file.get_ref();
-    match std::fs::File::open(path) {
-        Ok(file) => Some(file),
+) -> Option<Certificate> {
+    let exposed = File::open(key.get_ref()).ok().and_then(|file| exposure(&file, key.get_ref()));
+    if let Some(chmod) = exposed {
+        report.problem(key.span(), "the private key can be read by everyone", chmod);
+    }
+    match Identity::load(chain.get_ref(), key.get_ref()) {
+        Ok(identity) => Some(Certificate { chain: chain.into_inner(), identity }),
         Err(error) => {
-            report.problem(
-                file.span(),
-                format!("can't read {}: {error}", path.display()),
-                "this file",
-            );
+            let span = if error.path == *key.get_ref() { key.span() } else { chain.span() };
+            report.problem(span, format!("no TLS: {error}"), "this file");
             None
         }
     }

@@ -1,6 +1,6 @@
 //! `[[mailbox]]`: an address, who keeps it, and the local login that leads there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -21,8 +21,6 @@ pub(super) type Providers = BTreeMap<String, Option<Arc<Provider>>>;
 pub(super) struct Mailboxes<'p> {
     providers: &'p Providers,
     directory: Directory,
-    /// Where each user stands, to name the line to who takes the same name again.
-    users: HashMap<String, Range<usize>>,
     /// What a check of the first hash costs.
     cost: Option<Cost>,
     /// Where the first hash of another cost stands.
@@ -31,7 +29,7 @@ pub(super) struct Mailboxes<'p> {
 
 impl<'p> Mailboxes<'p> {
     pub(super) fn new(providers: &'p Providers, directory: Directory) -> Self {
-        Self { providers, directory, users: HashMap::new(), cost: None, odd_cost: None }
+        Self { providers, directory, cost: None, odd_cost: None }
     }
 
     pub(super) fn read(&mut self, mut section: Section<'_>, report: &Report<'_>) {
@@ -70,17 +68,14 @@ impl<'p> Mailboxes<'p> {
         report: &Report<'_>,
     ) {
         let name = user.get_ref();
-        if self.directory.insert(name, password, Arc::new(mailbox)) == Err(UserTaken) {
-            let first = self.users.get(&name.to_lowercase()).map_or(0, |span| report.line(span));
+        if let Err(UserTaken { by }) = self.directory.insert(name, password, Arc::new(mailbox)) {
             report.problem_with_help(
                 user.span(),
                 format!("the user {name:?} is there twice"),
-                format!("line {first} has it already (case doesn't count)"),
-                "give each mailbox its own user",
+                format!("it leads to {} already (case doesn't count)", by.address),
+                "give each mailbox a user of its own",
             );
-            return;
         }
-        self.users.insert(name.to_lowercase(), user.span());
     }
 
     fn provider(&self, section: &mut Section<'_>, report: &Report<'_>) -> Option<Arc<Provider>> {

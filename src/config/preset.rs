@@ -65,6 +65,14 @@ const MICROSOFT: Preset = Preset {
             application_scope: "https://outlook.office365.com/.default",
             mailbox_scope: "https://outlook.office365.com/SMTP.Send offline_access",
         },
+        Upstream {
+            protocol: "pop3",
+            host: "outlook.office365.com",
+            port: 995,
+            security: Security::Implicit,
+            application_scope: "https://outlook.office365.com/.default",
+            mailbox_scope: "https://outlook.office365.com/POP.AccessAsUser.All offline_access",
+        },
     ],
 };
 
@@ -86,6 +94,14 @@ const GOOGLE: Preset = Preset {
             protocol: "smtp",
             host: "smtp.gmail.com",
             port: 465,
+            security: Security::Implicit,
+            application_scope: "",
+            mailbox_scope: "https://mail.google.com/",
+        },
+        Upstream {
+            protocol: "pop3",
+            host: "pop.gmail.com",
+            port: 995,
             security: Security::Implicit,
             application_scope: "",
             mailbox_scope: "https://mail.google.com/",

@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 use std::ops::Range;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use toml::Spanned;
 
@@ -36,7 +36,7 @@ pub(super) struct Forms {
 
 enum Form {
     Inline(String),
-    File(std::path::PathBuf),
+    File(PathBuf),
     Command(Vec<String>),
     Credential(String),
 }
@@ -118,7 +118,7 @@ impl Form {
         match self {
             Self::Inline(text) => Ok(Secret::new(text)),
             Self::File(path) => file(&path),
-            Self::Command(words) => command(&words),
+            Self::Command(words) => command(&words, COMMAND_LIMIT),
             Self::Credential(name) => credential(&name),
         }
     }
@@ -180,7 +180,7 @@ fn credential(name: &str) -> Result<Secret<String>, Complaint> {
     read.map_err(|error| unreadable(&path, &error))
 }
 
-fn command(words: &[String]) -> Result<Secret<String>, Complaint> {
+fn command(words: &[String], limit: Duration) -> Result<Secret<String>, Complaint> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(complaint("the command is empty", "[\"program\", \"argument\", …]"));
     };
@@ -191,21 +191,35 @@ fn command(words: &[String]) -> Result<Secret<String>, Complaint> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(format!("doesn't start: {error}")))?;
+    let printed = printed(&mut child, limit);
+    if printed.is_err() {
+        // It may have ended by itself meanwhile; either way it is gone after the wait.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    printed.map_err(failed)
+}
+
+/// What `child` prints before it ends well, or what it did instead.
+fn printed(child: &mut Child, limit: Duration) -> Result<Secret<String>, String> {
+    let too_long = || format!("took longer than {limit:?}");
+    let deadline = Instant::now() + limit;
     let (sender, receiver) = mpsc::channel();
     if let Some(output) = child.stdout.take() {
         std::thread::spawn(move || sender.send(read(output)));
     }
-    let Ok(output) = receiver.recv_timeout(COMMAND_LIMIT) else {
-        // It may have ended by itself meanwhile; either way it is gone after the wait.
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(failed(format!("took longer than {} s", COMMAND_LIMIT.as_secs())));
-    };
-    let status = child.wait().map_err(|error| failed(format!("can't be waited for: {error}")))?;
-    if !status.success() {
-        return Err(failed(format!("failed ({status})")));
+    let output = receiver.recv_timeout(limit).map_err(|_| too_long())?;
+    let secret = output.map_err(|error| format!("printed no secret: {error}"))?;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(secret),
+            Ok(Some(status)) => return Err(format!("failed ({status})")),
+            // It has closed its output, so its end is near.
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+            Ok(None) => return Err(too_long()),
+            Err(error) => return Err(format!("can't be waited for: {error}")),
+        }
     }
-    output.map_err(|error| failed(format!("printed no secret: {error}")))
 }
 
 /// All of `source`, without the newline that editors and `echo` leave at the end.
@@ -223,4 +237,28 @@ fn read(source: impl Read) -> io::Result<Secret<String>> {
         text.pop();
     }
     Ok(Secret::new(text))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended() {
+        let start = Instant::now();
+        let complaint =
+            command(&words(&["sleep", "600"]), Duration::from_millis(50)).err().unwrap();
+        assert!(complaint.title.contains("took longer than 50ms"), "{}", complaint.title);
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn an_endless_secret_is_none() {
+        let complaint = command(&words(&["yes"]), COMMAND_LIMIT).err().unwrap();
+        assert!(complaint.title.contains("65536 octets"), "{}", complaint.title);
+    }
 }

@@ -34,8 +34,11 @@ pub enum Password {
 }
 
 /// A user name that the directory has already.
-#[derive(Debug, PartialEq, Eq)]
-pub struct UserTaken;
+#[derive(Debug)]
+pub struct UserTaken {
+    /// Where it leads.
+    pub by: Arc<Mailbox>,
+}
 
 struct Entry {
     mailbox: Arc<Mailbox>,
@@ -79,8 +82,11 @@ impl Directory {
             Password::Hash(hash) => Some(hash),
             Password::Plain(_) => None,
         };
-        let Slot::Vacant(slot) = self.entries.entry(name) else {
-            return Err(UserTaken);
+        let slot = match self.entries.entry(name) {
+            Slot::Vacant(slot) => slot,
+            Slot::Occupied(taken) => {
+                return Err(UserTaken { by: Arc::clone(&taken.get().mailbox) });
+            }
         };
         // A stranger's check takes as long as that of the best protected user.
         if let Some(hash) = &hash

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use gatepost::proto::{Cause, Inbox, Offer, Protocol, Ready, Refusal, Session, Step};
-use gatepost::proto::{DownstreamTerms, UpstreamTerms};
+use gatepost::proto::{
+    Cause, DownstreamTerms, Inbox, Offer, Protocol, Ready, Refusal, Session, Step, UpstreamTerms,
+};
 
 /// What a session did: bytes it sent, and the outcomes in between.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +34,6 @@ impl Log {
     /// All bytes sent, in order.
     pub(crate) fn output(&self) -> Vec<u8> {
         self.0.iter().filter_map(Event::bytes).flatten().copied().collect()
-    }
-
-    /// Whether an outcome starts with `word`.
-    pub(crate) fn has(&self, word: &str) -> bool {
-        self.0.iter().any(|event| matches!(event, Event::Mark(mark) if mark.starts_with(word)))
     }
 }
 
@@ -132,76 +128,70 @@ pub(crate) fn escape(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// What a test says to a login.
-pub(crate) enum Answer {
-    /// It leads nowhere; the client may try again.
-    Refuse(Cause),
-    /// It leads to an open mailbox.
-    Accept(Ready),
+/// What a peer sends: a flight in clear, and one behind the TLS handshake if it comes to that. Each in
+/// the pieces that it arrives in.
+#[derive(Clone, Debug)]
+pub(crate) struct Flights {
+    pub(crate) first: Vec<Vec<u8>>,
+    pub(crate) behind_tls: Vec<Vec<u8>>,
 }
 
-/// A whole downstream talk over what a client sends. Each login is refused until `answers` accepts one.
+/// A whole downstream talk over what a client sends. Each login is refused for `cause`.
 pub(crate) fn downstream(
     protocol: &Protocol,
     terms: DownstreamTerms,
-    chunks: Vec<Vec<u8>>,
-    mut answers: impl FnMut() -> Answer,
-) -> (Log, Vec<u8>) {
-    let mut line = Line::new(chunks);
+    flights: Flights,
+    cause: Cause,
+) -> Log {
+    let mut line = Line::new(flights.first);
+    let mut behind_tls = flights.behind_tls.into();
     let mut session = (protocol.downstream)(terms);
     loop {
         match line.drive(&mut *session) {
-            Halt::Waiting => break,
-            Halt::StartTls => line.log.mark("starttls"),
+            Halt::Waiting => return line.log,
+            Halt::StartTls => {
+                line.log.mark("starttls");
+                line.chunks = std::mem::take(&mut behind_tls);
+            }
             Halt::Refused(refusal) => {
                 line.log.mark(format!("ends {:?}", refusal.cause));
                 line.log.sent(&session.refuse(&refusal));
-                break;
+                return line.log;
             }
             Halt::Done(Offer::Farewell) => {
                 line.log.mark("farewell");
-                break;
+                return line.log;
             }
             Halt::Done(Offer::Login(login)) => {
-                line.log.mark(format!("login {:?} {:?}", login.authcid, login.password.reveal()));
-                match answers() {
-                    Answer::Refuse(cause) => {
-                        line.log.sent(&session.refuse(&Refusal::new(cause, "by the test")));
-                    }
-                    Answer::Accept(ready) => {
-                        let mut doorway = session.accept(ready);
-                        match line.drive(&mut *doorway) {
-                            Halt::Waiting => line.log.mark("doorway"),
-                            Halt::Done(_clearance) => line.log.mark("splice"),
-                            _ => line.log.mark("a doorway that neither opens nor waits"),
-                        }
-                        break;
-                    }
-                }
+                line.log.mark(format!("login {:?}", login.authcid));
+                line.log.sent(&session.refuse(&Refusal::new(cause, "by the test")));
             }
         }
     }
-    (line.log, line.inbox.drain().to_vec())
 }
 
-/// A whole upstream talk over what a service sends, and its result.
+/// A whole upstream talk over what a service sends, and its result if it came to one.
 pub(crate) fn upstream(
     protocol: &Protocol,
     terms: UpstreamTerms,
-    chunks: Vec<Vec<u8>>,
+    flights: Flights,
 ) -> (Log, Option<Result<Ready, Refusal>>) {
-    let mut line = Line::new(chunks);
+    let mut line = Line::new(flights.first);
+    let mut behind_tls = flights.behind_tls.into();
     let mut session = (protocol.upstream)(terms);
     loop {
         match line.drive(&mut *session) {
             Halt::Waiting => return (line.log, None),
-            Halt::StartTls => line.log.mark("starttls"),
+            Halt::StartTls => {
+                line.log.mark("starttls");
+                line.chunks = std::mem::take(&mut behind_tls);
+            }
             Halt::Refused(refusal) => {
                 line.log.mark(format!("refusal {:?}", refusal.cause));
                 return (line.log, Some(Err(refusal)));
             }
             Halt::Done(ready) => {
-                line.log.mark("ready");
+                line.log.mark(format!("ready {:?} {}", ready.announced(), line.unread()));
                 return (line.log, Some(Ok(ready)));
             }
         }

@@ -308,6 +308,25 @@ def idle(world):
         talk.hear(b"d OK")
 
 
+@case("by hand        SMTP commands and a BDAT chunk in the same packet as the login")
+def pipelined_bdat(world):
+    alice, message = world.alice, Message(world.alice.address)
+    initial = base64.b64encode(b"\0%s\0%s" % (alice.address.encode(), alice.password.encode()))
+    with Talk(world.gatepost.smtp) as talk:
+        talk.say(b"EHLO client.example\r\n")
+        talk.hear(b"250 ")
+        talk.say(b"AUTH PLAIN %s\r\nMAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nBDAT %d LAST\r\n%s" % (
+            initial, alice.address.encode(), message.mailbox.encode(), len(message.bytes), message.bytes))
+        talk.hear(b"235 ")
+        for _ in ("MAIL", "RCPT", "BDAT"):
+            talk.hear(b"250 ")
+        talk.say(b"QUIT\r\n")
+        talk.hear(b"221 ")
+    with ImapClient(world.gatepost.imap) as imap:
+        imap.login(alice.address, alice.password)
+        message.expect_in(imap.read(message.subject))
+
+
 @case("imaplib        a wrong password is AUTHENTICATIONFAILED, and the right one may follow")
 def imaplib_wrong_password(world):
     with ImapClient(world.gatepost.imap) as imap:
@@ -333,6 +352,18 @@ def refused_token(world):
             expect(False, "mallory's token opens no mailbox")
         except imaplib.IMAP4.error as refused:
             expect("[AUTHENTICATIONFAILED]" not in str(refused), refused)
+
+
+@case("imaplib        a mail host that is down is not a wrong password, and is used again when it is back")
+def mail_host_restarts(world):
+    with world.dovecot.stopped(), ImapClient(world.gatepost.imap) as imap:
+        try:
+            imap.imap.login(world.alice.address, world.alice.password)
+            expect(False, "logged in to nothing")
+        except imaplib.IMAP4.error as refused:
+            expect("[UNAVAILABLE]" in str(refused), refused)
+    with ImapClient(world.gatepost.imap) as imap:
+        imap.login(world.alice.address, world.alice.password)
 
 
 @case("many at once   24 clients send and read")

@@ -79,8 +79,7 @@ class Gatepost(Daemon):
             text += self._mailbox(folder, world, mailbox)
         config = folder / "gatepost.toml"
         config.write_text(text)
-        environment = {**os.environ, "NO_COLOR": "1"}
-        super().__init__("gatepost", folder, [binary(), "-c", config, "run"], ports, env=environment)
+        super().__init__("gatepost", folder, [binary(), "-c", config, "run"], ports)
 
     @staticmethod
     def _mailbox(folder, world, mailbox):

@@ -62,13 +62,13 @@ class Daemon(contextlib.AbstractContextManager):
     `ports` are pairs of a port and the TLS context that its clients use, if any.
     """
 
-    def __init__(self, name, folder, command, ports, **options):
-        self.name, self.ports, self.log = name, ports, folder / f"{name}.log"
-        with self.log.open("ab") as output:
-            self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=output,
-                                            stderr=subprocess.STDOUT, **options)
+    def __init__(self, name, folder, command, ports):
+        self.name, self.command, self.ports, self.log = name, command, ports, folder / f"{name}.log"
 
     def __enter__(self):
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(list(map(str, self.command)), stdin=subprocess.DEVNULL, stdout=output,
+                                            stderr=subprocess.STDOUT)
         try:
             for port, context in self.ports:
                 self._await_greeting(port, context)
@@ -76,6 +76,15 @@ class Daemon(contextlib.AbstractContextManager):
             self.__exit__()
             raise
         return self
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """Without it for a while."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def __exit__(self, *_):
         self.process.terminate()

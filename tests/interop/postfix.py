@@ -74,10 +74,10 @@ class Postfix(Daemon):
         (folder / "etc/main.cf").write_text(MAIN.format(folder=folder, lmtp=dovecot.lmtp, sasl=dovecot.sasl,
                                                     key=certificates.key, chain=certificates.chain))
         (folder / "etc/master.cf").write_text(MASTER.format(port=f"127.0.0.1:{self.port}"))
-        self.command = ["/usr/sbin/postfix", "-c", folder / "etc"]
-        super().__init__("postfix", folder.parent, [*self.command, "start-fg"], [(self.port, None)])
+        self.control = ["/usr/sbin/postfix", "-c", folder / "etc"]
+        super().__init__("postfix", folder.parent, [*self.control, "start-fg"], [(self.port, None)])
 
     def __exit__(self, *_):
         # The process in the foreground is a shell; its master would outlive it.
-        subprocess.run([*self.command, "stop"], stdin=subprocess.DEVNULL, capture_output=True)
+        subprocess.run([*self.control, "stop"], stdin=subprocess.DEVNULL, capture_output=True)
         super().__exit__()

@@ -131,7 +131,7 @@ impl Upstream {
     fn learn(&mut self, capabilities: Vec<String>) {
         match self.awaiting {
             Awaiting::Greeting | Awaiting::Capabilities => {
-                self.announced.before_login = capabilities
+                self.announced.before_login = capabilities;
             }
             _ => self.announced.after_login = capabilities,
         }
@@ -139,8 +139,7 @@ impl Upstream {
 
     fn authenticate(&mut self) -> Result<Step<Ready>, Refusal> {
         let offered = &self.announced.before_login;
-        let mechanisms = offered.iter().filter_map(|name| Some(name.split_once('=')?.1));
-        let client = sasl::choose(mechanisms)
+        let client = sasl::choose(&mechanisms(offered))
             .and_then(|name| sasl::client(name, &self.terms.identity, &self.terms.token))
             .ok_or_else(|| no_mechanism(offered))?;
         let name = client.name();
@@ -231,6 +230,12 @@ impl Session for Upstream {
             }
         }
     }
+}
+
+/// `"AUTH=" auth-type` (RFC 3501 section 9, `capability`)
+fn mechanisms(capabilities: &[String]) -> Vec<&str> {
+    let words = capabilities.iter().filter_map(|name| name.split_once('='));
+    words.filter(|(word, _)| word.eq_ignore_ascii_case("AUTH")).map(|(_, name)| name).collect()
 }
 
 fn garbled(what: &str) -> Refusal {

@@ -82,7 +82,7 @@ impl Upstream {
     /// 4954 section 4 allows, and Gmail insists on them.
     fn auth(&mut self) -> Result<Step<Ready>, Refusal> {
         let offered = mechanisms(&self.extensions);
-        let client = sasl::choose(offered.iter().map(String::as_str))
+        let client = sasl::choose(&offered)
             .and_then(|name| sasl::client(name, &self.terms.identity, &self.terms.token))
             .ok_or_else(|| no_mechanism(&offered))?;
         let command = format!("AUTH {}\r\n", client.name());
