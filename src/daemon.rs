@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, field, info, info_span, warn};
 
 use crate::config::{Config, Listener};
-use crate::relay::{Entrance, Relay};
+use crate::relay::{Entrance, LiveDevices, Relay};
 use crate::store::{self, Store};
 use crate::tls::{self, Trust};
 use crate::tokens::{self, Tokens, http_client};
@@ -124,7 +124,10 @@ impl Daemon {
             info!(protocol = gate.entrance.protocol.name, address = %gate.address, "listening");
             accepting.spawn(post.clone().accept(gate));
         }
-        stop.cancelled().await;
+        tokio::select! {
+            () = post.relay.devices.follow() => {}
+            () = stop.cancelled() => {}
+        }
         accepting.close();
         accepting.wait().await;
         post.connections.close();
@@ -135,6 +138,7 @@ impl Daemon {
             over.cancel();
             post.connections.wait().await;
         }
+        post.relay.devices.write_down();
         post.relay.tokens.finish().await;
     }
 }
@@ -161,7 +165,9 @@ fn relay(config: &Config) -> Result<Relay, Error> {
     let store = Store::open(config.state_directory.join("sign-ins")).map_err(Error::Store)?;
     let tokens = Tokens::new(http, store, limits);
     let shared = (Arc::clone(&config.directory), tokens, trust);
-    Ok(Relay::new(config.name.clone(), shared, config.timeouts, config.limits))
+    let mut relay = Relay::new(config.name.clone(), shared, config.timeouts, config.limits);
+    relay.devices = LiveDevices::kept_in(&config.state_directory);
+    Ok(relay)
 }
 
 /// What an accept loop needs.
@@ -220,5 +226,5 @@ fn span(entrance: &Entrance, peer: SocketAddr) -> Span {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
     let session = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
     let protocol = entrance.protocol.name;
-    info_span!("session", session, protocol, %peer, user = field::Empty, mailbox = field::Empty)
+    info_span!("session", session, protocol, %peer, user = field::Empty, device = field::Empty, mailbox = field::Empty)
 }

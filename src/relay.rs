@@ -1,28 +1,34 @@
 //! One connection, from accept to splice, in nine steps.
 
+mod admission;
 mod client;
+mod devices;
+mod explanation;
 mod memory;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{Span, debug, info, warn};
+use tracing::{debug, info};
 
-use crate::mailbox::{Directory, Mailbox, Service};
+use crate::mailbox::{Admitted, Directory, Mailbox, Service, Visit};
 use crate::proto::{
     self, Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
     UpstreamTerms,
 };
-use crate::sasl::Login;
 use crate::tls::{Identity, Trust};
 use crate::tokens::{Again, Bearer, Tokens};
 use crate::wire::{End, Halt, Handshake, Patience, Traffic, Wire, dial, splice};
 use client::{Client, report};
+use devices::Badge;
+use explanation::{no_service, upstream_refusal};
 use memory::Memory;
+
+pub use devices::LiveDevices;
 
 /// What all connections share.
 pub struct Relay {
@@ -30,6 +36,8 @@ pub struct Relay {
     pub name: String,
     /// Who may log in, and where that leads.
     pub directory: Arc<Directory>,
+    /// The device passwords beside those of the directory; none unless set.
+    pub devices: LiveDevices,
     /// Where access tokens come from.
     pub tokens: Tokens,
     /// Which upstreams are believed.
@@ -95,6 +103,15 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 struct Opened {
     wire: Wire,
     ready: Ready,
+    badge: Option<Badge>,
+}
+
+/// A connection whose mailbox is open, and the client knows.
+struct Passage {
+    downstream: Wire,
+    upstream: Wire,
+    clearance: Clearance,
+    badge: Option<Badge>,
 }
 
 impl Relay {
@@ -109,6 +126,7 @@ impl Relay {
         Self {
             name,
             directory,
+            devices: LiveDevices::default(),
             tokens,
             trust,
             timeouts,
@@ -122,15 +140,26 @@ impl Relay {
     /// that hasn't logged in yet.
     pub async fn serve(&self, entrance: &Entrance, stream: TcpStream, stop: &CancellationToken) {
         let start = Instant::now();
+        let Ok(peer) = stream.peer_addr() else {
+            return debug!("the client left at once");
+        };
+        let visit =
+            Visit { protocol: entrance.protocol.name, peer: peer.ip(), now: SystemTime::now() };
         // Boxed: what the login needs is given back before the connection's long idle life.
-        let through = Box::pin(self.through(entrance, stream, stop)).await;
-        let Some((downstream, upstream, clearance)) = through else {
+        let Some(passage) = Box::pin(self.through(entrance, stream, (visit, stop))).await else {
             return;
         };
+        let Passage { downstream, upstream, clearance, badge } = passage;
         let patience =
             Patience { idle: self.timeouts.session_idle, half_closed: self.timeouts.half_closed };
-        let (traffic, end) = splice(downstream, upstream, clearance, patience).await;
-        journal(traffic, &end, start.elapsed());
+        tokio::select! {
+            (traffic, end) = splice(downstream, upstream, clearance, patience) => {
+                journal(traffic, &end, start.elapsed());
+            }
+            () = self.devices.cut(badge.as_ref()) => {
+                info!(seconds = start.elapsed().as_secs(), "ended: its device password was withdrawn");
+            }
+        }
     }
 
     /// Tells a client in its protocol that there is no room, and closes.
@@ -149,20 +178,23 @@ impl Relay {
         &self,
         entrance: &Entrance,
         stream: TcpStream,
-        stop: &CancellationToken,
-    ) -> Option<(Wire, Wire, Clearance)> {
+        (visit, stop): (Visit, &CancellationToken),
+    ) -> Option<Passage> {
         let mut client =
             Client::new(stream, entrance, self.terms(entrance, self.honoured(entrance)));
-        let login = timeout(self.timeouts.login_total, self.log_in(&mut client));
+        if self.directory.allows(visit.peer) {
+            client.waive_login();
+        }
+        let login = timeout(self.timeouts.login_total, self.log_in(&mut client, visit));
         let outcome = tokio::select! {
             outcome = login => outcome.unwrap_or(Err(Halt::TimedOut)),
             () = stop.cancelled() => Err(Refusal::new(Cause::Stopping, "gatepost stops").into()),
         };
         match outcome {
-            Ok(Some(Opened { wire, ready })) => {
+            Ok(Some(Opened { wire: upstream, ready, badge })) => {
                 let (downstream, clearance) =
                     client.accept(ready, self.timeouts.session_idle).await?;
-                Some((downstream, wire, clearance))
+                Some(Passage { downstream, upstream, clearance, badge })
             }
             Ok(None) => {
                 debug!("the client left without a login");
@@ -176,13 +208,25 @@ impl Relay {
     }
 
     /// Steps 2 to 7, again after a login that led nowhere.
-    async fn log_in(&self, client: &mut Client<'_>) -> Result<Option<Opened>, Halt> {
+    async fn log_in(&self, client: &mut Client<'_>, visit: Visit) -> Result<Option<Opened>, Halt> {
         client.start_tls(self.timeouts.login_idle).await?;
         for _ in 0..self.limits.failed_logins {
-            let Offer::Login(login) = client.offer(self.timeouts.login_idle).await? else {
-                return Ok(None);
+            let offer = client.offer(self.timeouts.login_idle).await?;
+            let visit = Visit { now: SystemTime::now(), ..visit };
+            let admitted = match offer {
+                Offer::Login(login) => self.admit(login, visit).await,
+                Offer::Sender(sender) => self.admit_sender(&sender, visit),
+                Offer::Farewell => return Ok(None),
             };
-            match self.open(client.protocol(), login).await {
+            let opened = match admitted {
+                Ok(Admitted { mailbox, device }) => {
+                    let badge = device.map(|device| Badge { device, since: visit.now });
+                    let reached = self.open(client.protocol(), &mailbox).await;
+                    reached.map(|(wire, ready)| Opened { wire, ready, badge })
+                }
+                Err(refusal) => Err(refusal),
+            };
+            match opened {
                 Ok(opened) => return Ok(Some(opened)),
                 Err(refusal) => {
                     client.refuse(&refusal, self.timeouts.login_idle).await?;
@@ -196,32 +240,15 @@ impl Relay {
             .into())
     }
 
-    async fn open(&self, protocol: &'static Protocol, login: Login) -> Result<Opened, Refusal> {
-        Span::current().record("user", &login.authcid);
-        let mailbox = self.admit(login).await?;
-        Span::current().record("mailbox", &mailbox.address);
-        let service = mailbox
-            .provider
-            .service(protocol.name)
-            .ok_or_else(|| no_service(protocol, &mailbox))?;
-        let opened = self.reach(protocol, &mailbox, service).await;
-        opened.map_err(|refusal| refusal.about(&mailbox.address))
-    }
-
-    /// Step 4. A password that wasn't seen before is checked on another thread, so many at a time.
-    async fn admit(&self, login: Login) -> Result<Arc<Mailbox>, Refusal> {
-        if let Some(mailbox) = self.directory.recall(&login) {
-            return Ok(mailbox);
-        }
-        let permit = Arc::clone(&self.password_checks).acquire_owned().await;
-        let directory = Arc::clone(&self.directory);
-        let check = move || {
-            let _permit = permit;
-            directory.verify(&login)
-        };
-        let unchecked =
-            |_| Refusal::new(Cause::AuthorityUnavailable, "the password check didn't finish");
-        tokio::task::spawn_blocking(check).await.map_err(unchecked)?
+    async fn open(
+        &self,
+        protocol: &'static Protocol,
+        mailbox: &Mailbox,
+    ) -> Result<(Wire, Ready), Refusal> {
+        let service =
+            mailbox.provider.service(protocol.name).ok_or_else(|| no_service(protocol, mailbox))?;
+        let reached = self.reach(protocol, mailbox, service).await;
+        reached.map_err(|refusal| refusal.about(&mailbox.address))
     }
 
     /// Steps 5 to 7, and once more with another token where the upstream refuses one that was at hand.
@@ -230,7 +257,7 @@ impl Relay {
         protocol: &'static Protocol,
         mailbox: &Mailbox,
         service: &Service,
-    ) -> Result<Opened, Refusal> {
+    ) -> Result<(Wire, Ready), Refusal> {
         let (refusal, bearer) = match self.attempt(protocol, mailbox, service).await {
             Ok(opened) => return Ok(opened),
             Err((refusal, bearer)) => (refusal, bearer),
@@ -252,11 +279,12 @@ impl Relay {
         protocol: &'static Protocol,
         mailbox: &Mailbox,
         service: &Service,
-    ) -> Result<Opened, (Refusal, Option<Bearer>)> {
+    ) -> Result<(Wire, Ready), (Refusal, Option<Bearer>)> {
+        let owner = mailbox.owner();
         let bearer = self.tokens.bearer(
             &mailbox.provider,
-            &mailbox.address,
-            mailbox.refresh_token.as_ref(),
+            &owner.address,
+            owner.refresh_token.as_ref(),
             &service.scope,
         );
         let (bearer, mut wire) =
@@ -264,7 +292,7 @@ impl Relay {
         let terms = UpstreamTerms {
             name: self.name.clone(),
             security: service.security,
-            identity: mailbox.address.clone(),
+            identity: mailbox.identity(protocol.name).to_owned(),
             token: bearer.token.clone(),
             remembered: self.memory.announced(service),
             probe: if self.memory.is_open(mailbox, service) { Probe::Skip } else { Probe::Mailbox },
@@ -276,7 +304,7 @@ impl Relay {
         let ready = driven.map_err(|halt| (upstream_refusal(halt, service), Some(bearer)))?;
         self.memory.opened(mailbox, service, ready.announced());
         debug!(host = service.host, "the mailbox is open");
-        Ok(Opened { wire, ready })
+        Ok((wire, ready))
     }
 
     async fn dial(&self, service: &Service) -> Result<Wire, Refusal> {
@@ -301,31 +329,6 @@ impl Relay {
     /// What every upstream behind the entrance honours, once all of them have been asked.
     fn honoured(&self, entrance: &Entrance) -> Vec<String> {
         self.memory.honoured(self.directory.services(entrance.protocol.name))
-    }
-}
-
-fn no_service(protocol: &Protocol, mailbox: &Mailbox) -> Refusal {
-    let provider = &mailbox.provider.name;
-    let explanation =
-        format!("the provider {provider:?} has no [provider.{provider}.{}]", protocol.name);
-    Refusal::new(Cause::Misconfigured, explanation).about(&mailbox.address)
-}
-
-/// What went wrong between gatepost and the mail host, as far as the session didn't say it itself.
-fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
-    let Service { host, port, .. } = service;
-    let unreachable =
-        |what: String| Refusal::new(Cause::UpstreamUnreachable, format!("{host}:{port} {what}"));
-    match halt {
-        Halt::Refused(refusal) => refusal,
-        Halt::Closed => unreachable("closed the connection during the login; it may be overloaded, or the port isn't the protocol's".into()),
-        Halt::TimedOut => unreachable("doesn't answer; check that port and security fit, or raise `upstream_reply` under [timeouts]".into()),
-        Halt::Tls(error) => unreachable(format!("fails in TLS: {error}; if something on the way replaces certificates, name its root in `ca_file`")),
-        Halt::Broken(error) => unreachable(format!("broke the connection: {error}")),
-        Halt::Injected => {
-            warn!(host, port, "someone between here and the mail host may be injecting commands");
-            Refusal::new(Cause::UpstreamProtocol, format!("{host}:{port} sent bytes in clear behind STARTTLS, which only an attacker on the way has use for"))
-        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! What must survive a restart: the refresh tokens, one record a mailbox.
+//! What must survive a restart: the refresh tokens, one record a mailbox, and the device passwords.
 
+mod devices;
 mod directory;
 mod record;
 mod seal;
@@ -7,6 +8,7 @@ mod seal;
 use std::path::PathBuf;
 use std::{fmt, io};
 
+pub use devices::{DeviceRecord, DeviceStore, Found, Uses};
 pub use directory::Store;
 pub use record::Record;
 
