@@ -6,6 +6,7 @@ mod demo;
 mod journal;
 mod password;
 mod run;
+mod table;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -16,6 +17,7 @@ use annotate_snippets::Renderer;
 use clap::{ArgAction, Parser, Subcommand, error::ErrorKind};
 
 use crate::config::{self, Config, NotFound};
+use password::PasswordCommand;
 
 /// Lets programs that only know a user name and a password read and send mail through OAuth 2.0.
 ///
@@ -47,7 +49,7 @@ enum Command {
     /// where the configuration is wrong.
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check,
-    /// Make password hashes for the configuration
+    /// Make local passwords: hashes for the configuration, and passwords of devices
     #[command(subcommand)]
     Password(PasswordCommand),
     /// Show the whole chain on this machine, against a built-in stand-in for Microsoft 365
@@ -61,15 +63,6 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
-}
-
-#[derive(Subcommand)]
-enum PasswordCommand {
-    /// Turn a local password into a hash
-    ///
-    /// Asks twice on a terminal, else reads one line from the standard input. Prints the hash alone.
-    #[command(after_long_help = HASH_EXAMPLES)]
-    Hash,
 }
 
 const PLACES: &str =
@@ -93,11 +86,6 @@ Examples:
   gatepost check
   gatepost check -c ./config.toml && systemctl reload gatepost";
 
-const HASH_EXAMPLES: &str = "\
-Examples:
-  gatepost password hash
-  pwgen -s 24 1 | tee /dev/stderr | gatepost password hash";
-
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -117,7 +105,7 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Run => run::run(arguments),
         Command::Check => check::check(&arguments.load()?),
-        Command::Password(PasswordCommand::Hash) => password::hash(),
+        Command::Password(command) => password::perform(command, arguments),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {
             demo::run(arguments, if *once { demo::Stay::Once } else { demo::Stay::Up })

@@ -195,6 +195,11 @@ impl Directory {
         }
     }
 
+    /// Who may send without a login.
+    pub fn allowances(&self) -> &[Allowance] {
+        &self.allowances
+    }
+
     /// Whether a client at `peer` may send without a login.
     pub fn allows(&self, peer: IpAddr) -> bool {
         self.allowances.iter().any(|allowance| allowance.is_for(peer))

@@ -73,7 +73,7 @@ impl DeviceStore {
         if self.modified()?.is_none() {
             return Ok(found);
         }
-        let listed = fs::read_dir(&self.directory).and_then(|entries| entries.collect());
+        let listed = fs::read_dir(&self.directory).and_then(Iterator::collect);
         let entries: Vec<fs::DirEntry> = listed.map_err(self.trouble("can't list"))?;
         for path in entries.iter().map(fs::DirEntry::path) {
             if path.extension().is_some_and(|extension| extension == "json") {
@@ -131,7 +131,7 @@ impl DeviceStore {
     }
 
     fn make(&self) -> io::Result<()> {
-        let state = self.directory.parent().unwrap_or(Path::new("."));
+        let state = self.directory.parent().unwrap_or_else(|| Path::new("."));
         let missing = |path: &Path| fs::symlink_metadata(path).is_err();
         if missing(state) {
             private(state)?;
@@ -168,7 +168,7 @@ fn read(path: &Path) -> Result<Option<DeviceRecord>, Trouble> {
 
 /// Replaces the file as a whole. tempfile makes its files for the owner alone.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
     let mut file = NamedTempFile::new_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;

@@ -275,7 +275,10 @@ fn answer_to_mail(refusal: &Refusal) -> String {
         Cause::NotAuthorized => return "550 5.7.1 Sender not allowed here".to_owned(),
         _ => answer(refusal),
     };
-    answer.strip_prefix("454").map_or(answer.clone(), |rest| format!("451{rest}"))
+    match answer.strip_prefix("454") {
+        Some(rest) => format!("451{rest}"),
+        None => answer,
+    }
 }
 
 fn is_transient(line: &str) -> bool {
