@@ -65,7 +65,7 @@ impl LiveDevices {
         Self { store: Some(store), uses: Mutex::new(ledger), ..Self::default() }
     }
 
-    /// All device passwords as of now. Where the directory can't be read, there are none.
+    /// All device passwords as of now, or as they were when they could last be read.
     pub async fn now(&self) -> Arc<Devices> {
         let Some(store) = &self.store else {
             return Arc::clone(&self.current.borrow());
@@ -140,8 +140,17 @@ impl LiveDevices {
                 load.await.unwrap_or_else(|_| Ok(Found::default()))
             }
         };
-        let found =
-            loaded.unwrap_or_else(|trouble| Found { troubles: vec![trouble], ..Found::default() });
+        let found = match loaded {
+            Ok(found) => found,
+            // What others may write to isn't believed, nor what was read there before.
+            Err(trouble @ Trouble::Exposed { .. }) => {
+                Found { troubles: vec![trouble], ..Found::default() }
+            }
+            Err(trouble) => {
+                read.settled = false;
+                return warn!("the device passwords stay as they were: {trouble}");
+            }
+        };
         let records = found.records;
         let troubles: Vec<_> = found.troubles.iter().map(ToString::to_string).collect();
         complain(&troubles, &read.troubles);
