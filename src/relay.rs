@@ -156,9 +156,7 @@ impl Relay {
             (traffic, end) = splice(downstream, upstream, clearance, patience) => {
                 journal(traffic, &end, start.elapsed());
             }
-            () = self.devices.cut(badge.as_ref()) => {
-                info!(seconds = start.elapsed().as_secs(), "ended: its device password was withdrawn");
-            }
+            () = self.devices.cut(badge.as_ref()) => {}
         }
     }
 
@@ -192,8 +190,11 @@ impl Relay {
         };
         match outcome {
             Ok(Some(Opened { wire: upstream, ready, badge })) => {
-                let (downstream, clearance) =
-                    client.accept(ready, self.timeouts.session_idle).await?;
+                let accepted = client.accept(ready, self.timeouts.session_idle);
+                let (downstream, clearance) = tokio::select! {
+                    accepted = accepted => accepted?,
+                    () = self.devices.cut(badge.as_ref()) => return None,
+                };
                 Some(Passage { downstream, upstream, clearance, badge })
             }
             Ok(None) => {

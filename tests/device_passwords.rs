@@ -126,9 +126,12 @@ async fn a_revoked_password_ends_at_the_next_login_and_its_sessions_when_told_so
     let again = add(&rig, "lobby", &[]);
     assert_eq!(imap(&rig, USER, &lobby).await.1, REJECTED);
     let (ends, _) = imap(&rig, USER, &again).await;
+    let (before_mail, answer) = smtp(&rig, USER, &again).await;
+    assert!(answer.starts_with("235 "), "{answer}");
     password(&rig, &["revoke", "SCANNER", "lobby", "--kick"], "", 0);
     assert_eq!(ends.rest().await, b"");
     assert_eq!(stays.rest().await, b"");
+    assert_eq!(before_mail.rest().await, b"");
     rig.journal.tells("ended: its device password was withdrawn");
     other.ask("b NOOP", "b OK").await;
     let (listed, _) = password(&rig, &["list"], "", 0);

@@ -108,6 +108,7 @@ impl LiveDevices {
         let mut changes = self.current.subscribe();
         // The sender lives as long as the relay, so this ends by a cut alone.
         let _ = changes.wait_for(|devices| !devices.lets_go_on(device, *since)).await;
+        info!("ended: its device password was withdrawn");
     }
 
     /// Writes down when passwords were used, where that isn't on disk yet.
