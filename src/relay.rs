@@ -1,9 +1,9 @@
 //! One connection, from accept to splice, in nine steps.
 
-mod admission;
 mod client;
 mod devices;
 mod explanation;
+mod login;
 mod memory;
 
 use std::sync::Arc;
