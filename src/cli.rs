@@ -1,15 +1,17 @@
 //! The command line: one subcommand a file.
 
+mod cert;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod journal;
 mod password;
 mod run;
+mod supervisor;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use annotate_snippets::Renderer;
@@ -47,6 +49,9 @@ enum Command {
     /// where the configuration is wrong.
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check,
+    /// Make certificates for listeners
+    #[command(subcommand)]
+    Cert(CertCommand),
     /// Make password hashes for the configuration
     #[command(subcommand)]
     Password(PasswordCommand),
@@ -60,6 +65,26 @@ enum Command {
         /// End after the round trip instead of staying up
         #[arg(long)]
         once: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum CertCommand {
+    /// Make a key and a certificate, signed by an authority of your own
+    ///
+    /// Writes them to certs/ beside the configuration, named for the first HOST. The authority (ca.pem,
+    /// ca.key) is made the first time and signs from then on: devices have to be told of it once.
+    #[command(after_long_help = CERT_EXAMPLES)]
+    New {
+        /// The names and addresses that devices connect to
+        #[arg(required = true, value_name = "HOST")]
+        hosts: Vec<String>,
+        /// Replace key and certificate of the first HOST; the authority stays
+        #[arg(long)]
+        force: bool,
+        /// Another folder than certs/ beside the configuration
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
     },
 }
 
@@ -93,6 +118,11 @@ Examples:
   gatepost check
   gatepost check -c ./config.toml && systemctl reload gatepost";
 
+const CERT_EXAMPLES: &str = "\
+Examples:
+  gatepost cert new mail.lan 192.0.2.10
+  gatepost cert new --force mail.lan     # before the old one ends; no restart is needed";
+
 const HASH_EXAMPLES: &str = "\
 Examples:
   gatepost password hash
@@ -117,6 +147,10 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Run => run::run(arguments),
         Command::Check => check::check(&arguments.load()?),
+        Command::Cert(CertCommand::New { hosts, force, into }) => {
+            let existing = if *force { cert::Existing::Replace } else { cert::Existing::Keep };
+            cert::new(hosts, &arguments.certificates(into.as_deref())?, existing)
+        }
         Command::Password(PasswordCommand::Hash) => password::hash(),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {
@@ -138,11 +172,19 @@ fn usage(error: &clap::Error) -> ExitCode {
 impl Arguments {
     /// The configuration that the command line leads to.
     fn load(&self) -> Result<Config, Failure> {
-        let path = match &self.config {
-            Some(path) => path.clone(),
-            None => config::find()?,
-        };
-        Ok(Config::load(&path)?)
+        Ok(Config::load(&self.path()?)?)
+    }
+
+    fn path(&self) -> Result<PathBuf, NotFound> {
+        self.config.clone().map_or_else(config::find, Ok)
+    }
+
+    /// Where certificates go, unless the command line says.
+    fn certificates(&self, into: Option<&Path>) -> Result<PathBuf, NotFound> {
+        match into {
+            Some(folder) => Ok(folder.to_owned()),
+            None => Ok(self.path()?.parent().unwrap_or(Path::new("")).join("certs")),
+        }
     }
 }
 

@@ -9,11 +9,13 @@ mod excerpt;
 mod host;
 mod listener;
 mod mailbox;
+mod network;
 mod place;
 mod preset;
 mod problem;
 mod provider;
 mod secret;
+mod span;
 
 use std::path::{Path, PathBuf};
 use std::slice;
@@ -23,7 +25,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use document::Section;
-use listener::Addresses;
+use listener::Claims;
 use mailbox::{Mailboxes, Providers};
 use problem::Report;
 
@@ -32,7 +34,7 @@ use crate::relay::{Limits, Timeouts};
 use crate::secret::Secret;
 use crate::tls::Trust;
 
-pub use listener::{Certificate, Listener, TLS_MODES};
+pub use listener::{Address, Listener, Proxies, TLS_MODES};
 pub use place::{NotFound, find};
 pub use problem::{Invalid, Unreadable};
 
@@ -163,7 +165,7 @@ fn listeners(root: &mut Section<'_>, providers: &Providers, report: &Report<'_>)
     if sections.is_empty() {
         report.problem(0..0, "nothing to listen on", "add a [[listener]]");
     }
-    let mut taken = Addresses::default();
+    let mut taken = Claims::default();
     let mut listeners = Vec::new();
     for section in sections {
         let span = section.span();

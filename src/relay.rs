@@ -1,13 +1,18 @@
 //! One connection, from accept to splice, in nine steps.
 
+mod admission;
+mod bounds;
 mod client;
 mod discretion;
+mod entrance;
+mod failures;
 mod memory;
+mod places;
+mod source;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -15,16 +20,22 @@ use tracing::{Span, debug, info, warn};
 
 use crate::mailbox::{Directory, Mailbox, Service};
 use crate::proto::{
-    self, Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
+    Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
     UpstreamTerms,
 };
 use crate::sasl::Login;
-use crate::tls::{Identity, Trust};
+use crate::tls::Trust;
 use crate::tokens::{Again, Bearer, Tokens};
-use crate::wire::{End, Halt, Handshake, Patience, Traffic, Wire, dial, splice};
+use crate::wire::{End, Halt, Handshake, Patience, Socket, Traffic, Wire, dial, splice};
 use client::Client;
 use discretion::discreet;
+use failures::Failures;
 use memory::Memory;
+
+pub use bounds::{Limits, Timeouts};
+pub use entrance::{Arrival, Entrance, Opening};
+pub use places::{Place, Places};
+pub use source::Source;
 
 /// What all connections share.
 pub struct Relay {
@@ -40,54 +51,11 @@ pub struct Relay {
     pub timeouts: Timeouts,
     /// How much to take.
     pub limits: Limits,
+    /// The connections that are open.
+    pub places: Places,
     password_checks: Arc<Semaphore>,
-    memory: Memory,
-}
-
-/// Where a connection came in.
-pub struct Entrance {
-    /// The protocol spoken there.
-    pub protocol: &'static Protocol,
-    /// How private a connection is as it starts; [`Privacy::Tls`] for implicit TLS.
-    pub privacy: Privacy,
-    /// What to show in a TLS handshake; there wherever TLS is or is offered.
-    pub identity: Option<Identity>,
-}
-
-/// How long to wait for each thing that may never come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For the connection to a mail host or authority, all its addresses together, TLS included.
-    pub connect: Duration,
-    /// For each reply of an upstream until the mailbox is open.
-    pub upstream_reply: Duration,
-    /// For an access token: one request to the authority from connect to the last octet.
-    pub token_request: Duration,
-    /// For a client's next octet before its login.
-    pub login_idle: Duration,
-    /// For all that a client does before its login succeeds.
-    pub login_total: Duration,
-    /// For the next octet in either direction once the mailbox is open.
-    pub session_idle: Duration,
-    /// The same, once one side has said all it had.
-    pub half_closed: Duration,
-    /// For open connections to end by themselves when gatepost stops.
-    pub drain: Duration,
-}
-
-/// How much to take before saying no.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// What sessions take.
-    pub session: proto::Limits,
-    /// Connections open at once, all listeners together.
-    pub connections: usize,
-    /// Failed logins on one connection.
-    pub failed_logins: u32,
-    /// Octets of an authority's answer.
-    pub token_response: usize,
-    /// Passwords being checked at once; each check takes a core and the memory of its hash.
-    pub password_checks: usize,
+    memory: Arc<Memory>,
+    failures: Arc<Failures>,
 }
 
 /// What a client whose connection ends is given to take the last word.
@@ -115,17 +83,37 @@ impl Relay {
             trust,
             timeouts,
             limits,
+            places: Places::default(),
             password_checks,
-            memory: Memory::default(),
+            memory: Arc::default(),
+            failures: Arc::default(),
         }
     }
 
-    /// Serves the client behind `stream` until its connection has ended. `stop` turns away a client
-    /// that hasn't logged in yet.
-    pub async fn serve(&self, entrance: &Entrance, stream: TcpStream, stop: &CancellationToken) {
+    /// The same relay for another configuration: what it holds and has learned stays.
+    #[must_use]
+    pub fn reconfigured(
+        &self,
+        name: String,
+        (directory, trust): (Arc<Directory>, Trust),
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> Self {
+        let shared = (directory, self.tokens.clone(), trust);
+        Self {
+            places: self.places.clone(),
+            memory: Arc::clone(&self.memory),
+            failures: Arc::clone(&self.failures),
+            ..Self::new(name, shared, timeouts, limits)
+        }
+    }
+
+    /// Serves a client until its connection has ended. `stop` turns it away if it hasn't logged in yet.
+    pub async fn serve(&self, entrance: &Entrance, arrival: Arrival, stop: &CancellationToken) {
         let start = Instant::now();
+        let Arrival { socket, source, mut place } = arrival;
         // Boxed: what the login needs is given back before the connection's long idle life.
-        let through = Box::pin(self.through(entrance, stream, stop)).await;
+        let through = Box::pin(self.through(entrance, socket, (source, &mut place), stop)).await;
         let Some((downstream, upstream, clearance)) = through else {
             return;
         };
@@ -135,13 +123,12 @@ impl Relay {
         journal(traffic, &end, start.elapsed());
     }
 
-    /// Tells a client in its protocol that there is no room, and closes.
-    pub async fn turn_away(&self, entrance: &Entrance, stream: TcpStream) {
-        let refusal =
-            Refusal::new(Cause::TooManyConnections, "`connections` under [limits] is reached");
-        let client = Client::new(stream, entrance, self.terms(entrance, Vec::new()));
+    /// Tells a client in its protocol why there is no room, and closes.
+    pub async fn turn_away(&self, entrance: &Entrance, socket: Socket, refusal: Refusal) {
+        let privacy = entrance.opening.at_first();
+        let client = Client::new(socket, entrance, self.terms(privacy, Vec::new()));
         // In clear words don't reach a client that waits for TLS.
-        if entrance.privacy != Privacy::Tls {
+        if privacy != Privacy::Tls {
             client.part(Halt::Refused(refusal), LAST_WORD).await;
         }
     }
@@ -149,12 +136,14 @@ impl Relay {
     async fn through(
         &self,
         entrance: &Entrance,
-        stream: TcpStream,
+        socket: Socket,
+        (source, place): (Source, &mut Place),
         stop: &CancellationToken,
     ) -> Option<(Wire, Wire, Clearance)> {
-        let mut client =
-            Client::new(stream, entrance, self.terms(entrance, self.honoured(entrance)));
-        let login = timeout(self.timeouts.login_total, self.log_in(&mut client));
+        let privacy = entrance.opening.privacy(&socket, self.timeouts.first_byte).await;
+        let terms = self.terms(privacy, self.honoured(entrance));
+        let mut client = Client::new(socket, entrance, terms);
+        let login = timeout(self.timeouts.login_total, self.log_in(&mut client, source, place));
         let outcome = tokio::select! {
             outcome = login => outcome.unwrap_or(Err(Halt::TimedOut)),
             () = stop.cancelled() => Err(Refusal::new(Cause::Stopping, "gatepost stops").into()),
@@ -177,14 +166,23 @@ impl Relay {
     }
 
     /// Steps 2 to 7, again after a login that led nowhere.
-    async fn log_in(&self, client: &mut Client<'_>) -> Result<Option<Opened>, Halt> {
+    async fn log_in(
+        &self,
+        client: &mut Client<'_>,
+        source: Source,
+        place: &mut Place,
+    ) -> Result<Option<Opened>, Halt> {
         client.start_tls(self.timeouts.login_idle).await?;
         for _ in 0..self.limits.failed_logins {
             let Offer::Login(login) = client.offer(self.timeouts.login_idle).await? else {
                 return Ok(None);
             };
-            match self.open(client.protocol(), login).await {
+            // Boxed: a client that hasn't offered a login shouldn't carry the room for one.
+            match Box::pin(self.open(client.protocol(), login, (source, place))).await {
                 Ok(opened) => return Ok(Some(opened)),
+                Err(refusal) if refusal.cause == Cause::TooManyConnections => {
+                    return Err(refusal.into());
+                }
                 Err(refusal) => client.refuse(&refusal, self.timeouts.login_idle).await?,
             }
         }
@@ -192,32 +190,22 @@ impl Relay {
             .into())
     }
 
-    async fn open(&self, protocol: &'static Protocol, login: Login) -> Result<Opened, Refusal> {
+    async fn open(
+        &self,
+        protocol: &'static Protocol,
+        login: Login,
+        (source, place): (Source, &mut Place),
+    ) -> Result<Opened, Refusal> {
         Span::current().record("user", &login.authcid);
-        let mailbox = self.admit(login).await?;
+        let mailbox = self.admit(protocol, login, source).await?;
         Span::current().record("mailbox", &mailbox.address);
+        place.log_in(&mailbox.address, &self.limits)?;
         let service = mailbox
             .provider
             .service(protocol.name)
             .ok_or_else(|| no_service(protocol, &mailbox))?;
         let opened = self.reach(protocol, &mailbox, service).await;
         opened.map_err(|refusal| refusal.about(&mailbox.address))
-    }
-
-    /// Step 4. A password that wasn't seen before is checked on another thread, so many at a time.
-    async fn admit(&self, login: Login) -> Result<Arc<Mailbox>, Refusal> {
-        if let Some(mailbox) = self.directory.recall(&login) {
-            return Ok(mailbox);
-        }
-        let permit = Arc::clone(&self.password_checks).acquire_owned().await;
-        let directory = Arc::clone(&self.directory);
-        let check = move || {
-            let _permit = permit;
-            directory.verify(&login)
-        };
-        let unchecked =
-            |_| Refusal::new(Cause::AuthorityUnavailable, "the password check didn't finish");
-        tokio::task::spawn_blocking(check).await.map_err(unchecked)?
     }
 
     /// Steps 5 to 7, and once more with another token where the upstream refuses one that was at hand.
@@ -285,13 +273,8 @@ impl Relay {
         })
     }
 
-    fn terms(&self, entrance: &Entrance, honoured: Vec<String>) -> DownstreamTerms {
-        DownstreamTerms {
-            name: self.name.clone(),
-            privacy: entrance.privacy,
-            honoured,
-            limits: self.limits.session,
-        }
+    fn terms(&self, privacy: Privacy, honoured: Vec<String>) -> DownstreamTerms {
+        DownstreamTerms { name: self.name.clone(), privacy, honoured, limits: self.limits.session }
     }
 
     /// What every upstream behind the entrance honours, once all of them have been asked.

@@ -1,6 +1,8 @@
 //! TLS of both sides: certificates of listeners, trust in upstreams. The only module that knows how
 //! PEM is read and which cryptography is used.
 
+mod identity;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,14 +11,12 @@ use std::sync::Arc;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
-use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsConnector, TlsStream};
 
-/// What a listener shows to its clients: a certificate chain and its key.
-#[derive(Clone)]
-pub struct Identity(Arc<ServerConfig>);
+pub use identity::{Identity, Look};
 
 /// Which certificates of upstreams and authorities are believed.
 #[derive(Clone)]
@@ -39,34 +39,6 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl Identity {
-    /// Reads a certificate chain, the listener's own certificate first, and its private key (PKCS#8,
-    /// PKCS#1 or SEC 1, not encrypted), both in PEM.
-    ///
-    /// # Errors
-    /// Names the file that is missing, holds nothing of use, or doesn't fit the other.
-    pub fn load(certificate: &Path, key: &Path) -> Result<Self, Error> {
-        let chain = certificates(certificate)?;
-        let private_key = private_key(key)?;
-        ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private_key))
-            .map(|config| Self(Arc::new(config)))
-            .map_err(|error| {
-                fault(key, format!("doesn't go with {}: {error}", certificate.display()))
-            })
-    }
-
-    /// Greets a client with TLS.
-    ///
-    /// # Errors
-    /// Whatever ends the handshake.
-    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let accepted = TlsAcceptor::from(self.0.clone()).accept(stream).await?;
-        Ok(TlsStream::Server(accepted))
-    }
-}
-
 impl Trust {
     /// Believes what the operating system believes, and the roots in `extra`, PEM files. Where the
     /// system has no roots at all (a bare container), Mozilla's stand in.
@@ -79,7 +51,10 @@ impl Trust {
             roots.extend(certificates(path)?);
         }
         let verifier = verifier(roots).map_err(|error| {
-            fault(extra.first().map_or_else(|| Path::new("ca_file"), PathBuf::as_path), error.to_string())
+            fault(
+                extra.first().map_or_else(|| Path::new("ca_file"), PathBuf::as_path),
+                error.to_string(),
+            )
         })?;
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -94,7 +69,10 @@ impl Trust {
     ///
     /// # Errors
     /// Whatever ends the handshake; a certificate that isn't believed among it.
-    pub async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a host name"))?;
         let connected = TlsConnector::from(self.0.clone()).connect(name, stream).await?;
@@ -105,6 +83,16 @@ impl Trust {
     pub fn client_config(&self) -> ClientConfig {
         ClientConfig::clone(&self.0)
     }
+}
+
+/// Whether the certificate in the file at `path` was issued by, and to, the common name `name`. No more than
+/// what tells an authority of one's own from another's: nothing is verified.
+pub fn is_authority(path: &Path, name: &str) -> bool {
+    let found = |der: &CertificateDer<'_>| {
+        let times = |text: &[u8]| memchr::memmem::find_iter(der, text).count();
+        times(name.as_bytes()) >= 2
+    };
+    certificates(path).is_ok_and(|chain| chain.first().is_some_and(found))
 }
 
 fn provider() -> Arc<CryptoProvider> {

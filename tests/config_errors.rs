@@ -309,6 +309,58 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
         ),
         ("tls = \"none\"", "certificate = \"no.pem\"", &["a certificate without TLS"]),
         (
+            "address = \"127.0.0.1:1143\"",
+            "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"",
+            &[
+                "192.0.2.1:1143 would take passwords in clear from every network",
+                "\"from\" is missing",
+            ],
+        ),
+        (
+            "address = \"127.0.0.1:1143\"",
+            "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"\nfrom = [\"10.0.0.0/8\", \"8.8.8.0/24\"]",
+            &[
+                "passwords would cross the Internet in clear: 8.8.8.0/24 is public",
+                "config.toml:8:24",
+            ],
+        ),
+        (
+            "address = \"127.0.0.1:1143\"",
+            "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"\nfrom = \"0.0.0.0/0\"",
+            &["0.0.0.0/0 is public"],
+        ),
+        (
+            "address = \"127.0.0.1:1143\"",
+            "address = \"systemd:imap\"",
+            &["systemd:imap would take passwords in clear from the network"],
+        ),
+        (
+            "tls = \"none\"",
+            "from = \"192.0.2.1/24\"",
+            &["\"192.0.2.1/24\" has more digits than bits", "did you mean \"192.0.2.0/24\"?"],
+        ),
+        ("tls = \"none\"", "from = \"here\"", &["\"here\" is no network"]),
+        ("tls = \"none\"", "from = []", &["\"from\" names no network"]),
+        ("tls = \"none\"", "proxy_protocol = true", &["\"proxy_from\" is missing in [[listener]]"]),
+        (
+            "tls = \"none\"",
+            "proxy_from = \"127.0.0.1\"",
+            &["proxies without proxy_protocol", "set proxy_protocol = true"],
+        ),
+        ("tls = \"none\"", "proxy_protocol = \"yes\"", &["true or false, without quotes"]),
+        ("tls = \"none\"", "mode = \"0999\"", &["\"0999\" is no mode of a file"]),
+        (
+            "\"127.0.0.1:1143\"",
+            "\"unix:gatepost.sock\"",
+            &["\"gatepost.sock\" is no path for a socket", "an absolute path"],
+        ),
+        ("\"127.0.0.1:1143\"", "\"systemd:\"", &["\"\" is no name of a socket"]),
+        (
+            "\"127.0.0.1:1143\"",
+            "[\"unix:/run/x.sock\", \"unix:/run/x.sock\"]",
+            &["unix:/run/x.sock is taken twice"],
+        ),
+        (
             "tls = \"none\"",
             "plaintext = \"yes\"",
             &["unknown plaintext \"yes\"", "plaintext is one of allow"],
@@ -633,7 +685,7 @@ fn certificates_and_roots_are_read_and_their_faults_said_at_their_lines() {
     folder.private("own.pem", &own.cert.pem());
     folder.private("own.key", &own.signing_key.serialize_pem());
     let config = folder.load(&with_tls()).unwrap();
-    assert!(config.listeners[0].certificate.is_some());
+    assert!(config.listeners[0].identity.is_some());
     folder.private("own.key", &other.signing_key.serialize_pem());
     let foreign = folder.load(&with_tls()).err().unwrap();
     assert!(foreign.contains("config.toml:9:7") && foreign.contains("own.key"), "{foreign}");
@@ -692,7 +744,7 @@ fn what_works_but_should_change_is_warned_of() {
     let cases = [
         (
             "address = \"127.0.0.1:1143\"",
-            "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"",
+            "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"\nfrom = \"192.0.2.0/24\"",
             "line 6: passwords cross the network in clear",
         ),
         (

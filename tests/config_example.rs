@@ -107,7 +107,14 @@ fn the_settings_shown_as_defaults_are_the_defaults() {
             session.reply,
             limits.token_response,
         ];
-        (sizes, session.bad_commands, limits.failed_logins, limits.connections)
+        let connections = [
+            limits.connections,
+            limits.strangers,
+            limits.connections_per_address,
+            limits.strangers_per_address,
+            limits.connections_per_mailbox,
+        ];
+        (sizes, session.bad_commands, limits.failed_logins, connections)
     };
     assert_eq!(numbers(shown), numbers(default));
 }

@@ -5,10 +5,13 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::network;
 use super::problem::Report;
+use super::span;
 
 /// A table with the keys that are still unread.
 pub(super) struct Section<'i> {
@@ -107,6 +110,35 @@ impl<'i> Section<'i> {
         }
     }
 
+    /// Whether `key` says true.
+    pub(super) fn switch(&mut self, key: &str, report: &Report<'_>) -> Option<Spanned<bool>> {
+        let value = self.take(key)?;
+        let found = value.get_ref().as_bool();
+        if found.is_none() {
+            let title = format!("{key:?} has a value of the wrong kind");
+            report.problem(value.span(), title, "true or false, without quotes");
+        }
+        found.map(|found| Spanned::new(value.span(), found))
+    }
+
+    /// The network or the networks at `key`.
+    pub(super) fn networks(
+        &mut self,
+        key: &str,
+        report: &Report<'_>,
+    ) -> Option<Vec<Spanned<IpNet>>> {
+        let whole = self.unread.get(key).map(Spanned::span);
+        let texts = self.texts(key, report)?;
+        if let Some(span) = whole.filter(|_| texts.is_empty()) {
+            report.problem(
+                span,
+                format!("{key:?} names no network"),
+                "at least one, or leave it out",
+            );
+        }
+        Some(texts.iter().filter_map(|text| network::read(text, report)).collect())
+    }
+
     /// The whole number at `key`.
     pub(super) fn number(
         &mut self,
@@ -135,13 +167,13 @@ impl<'i> Section<'i> {
         report: &Report<'_>,
     ) -> Option<Duration> {
         let value = self.take(key)?;
-        let duration = value.get_ref().as_str().and_then(duration);
+        let duration = value.get_ref().as_str().and_then(span::read);
         let found = duration.filter(|duration| range.contains(duration));
         if found.is_none() {
             let allowed = format!(
-                "text from \"{}s\" to \"{}h\": a whole number and one of ms, s, m, h",
-                range.start().as_secs(),
-                range.end().as_secs() / 3600
+                "text from \"{}\" to \"{}\": a whole number and one of ms, s, m, h",
+                span::in_words(*range.start()),
+                span::in_words(*range.end())
             );
             report.problem(value.span(), format!("{key:?} is no time that fits"), allowed);
         }
@@ -305,16 +337,4 @@ fn expand(text: &str, span: Range<usize>, report: &Report<'_>) -> Option<Spanned
     }
     expanded += rest;
     Some(Spanned::new(span, expanded))
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let number: u64 = text[..digits].parse().ok()?;
-    match text[digits..].trim_start() {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => Some(Duration::from_secs(number)),
-        "m" => number.checked_mul(60).map(Duration::from_secs),
-        "h" => number.checked_mul(3600).map(Duration::from_secs),
-        _ => None,
-    }
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use gatepost::config::Config;
-use gatepost::daemon::{Daemon, entrances};
-use gatepost::relay::{Entrance, Relay};
+use gatepost::daemon::Daemon;
+use gatepost::relay::{Arrival, Entrance, Relay};
 use gatepost::store::Store;
 use gatepost::tls::Trust;
 use gatepost::tokens::{Limits, Tokens, http_client};
@@ -108,9 +108,8 @@ impl Rig {
         let config = configure(state.path(), &standin, difference);
         let relay = Arc::new(relay(&config, clock.clone()));
         let (mut addresses, stop) = (Vec::new(), CancellationToken::new());
-        for (listener, entrance) in
-            config.listeners.iter().zip(entrances(&config.listeners))
-        {
+        for listener in &config.listeners {
+            let entrance = Arc::new(listener.entrance());
             let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
             addresses.push((listener.protocol.name, socket.local_addr().unwrap()));
             tokio::spawn(accept(socket, entrance, Arc::clone(&relay), stop.clone()));
@@ -183,9 +182,11 @@ async fn accept(
     relay: Arc<Relay>,
     stop: CancellationToken,
 ) {
-    while let Ok((stream, _)) = socket.accept().await {
+    while let Ok((stream, peer)) = socket.accept().await {
         let (entrance, relay, stop) = (Arc::clone(&entrance), Arc::clone(&relay), stop.clone());
-        tokio::spawn(async move { relay.serve(&entrance, stream, &stop).await });
+        let place = relay.places.take(peer.into(), &relay.limits).unwrap();
+        let arrival = Arrival { socket: stream.into(), source: peer.into(), place };
+        tokio::spawn(async move { relay.serve(&entrance, arrival, &stop).await });
     }
 }
 
