@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::authority::Authority;
 use crate::cloud::Cloud;
 use crate::dialogue::Dialogue;
-use crate::{imap, pop3, smtp};
+use crate::{identity, imap, pop3, smtp};
 
 /// Wait after a failed accept. Out of descriptors it would fail again at once, and spin.
 const RESPITE: Duration = Duration::from_millis(20);
@@ -37,11 +37,13 @@ pub enum Service {
     Pop3,
     /// POP3 without TLS.
     Pop3Plain,
+    /// The endpoints of managed identities, HTTP.
+    Imds,
 }
 
 impl Service {
     /// Every service, in the order of its variants.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Authority,
         Self::Imap,
         Self::Smtp,
@@ -50,6 +52,7 @@ impl Service {
         Self::SmtpPlain,
         Self::Pop3,
         Self::Pop3Plain,
+        Self::Imds,
     ];
 }
 
@@ -171,7 +174,7 @@ async fn serve(
             counters.smtp_connections.increment();
         }
         Service::Pop3 | Service::Pop3Plain => counters.pop_connections.increment(),
-        Service::Authority => {}
+        Service::Authority | Service::Imds => {}
     }
     let _ = converse(service, stream, peer, cloud, authority).await;
 }
@@ -199,5 +202,6 @@ async fn converse(
         Service::SmtpPlain => smtp::serve(stream, peer, cloud).await,
         Service::Pop3 => pop3::serve(tls.accept(stream).await?, cloud).await,
         Service::Pop3Plain => pop3::serve(stream, cloud).await,
+        Service::Imds => identity::serve(stream, cloud).await,
     }
 }
