@@ -14,6 +14,7 @@ mod preset;
 mod problem;
 mod provider;
 mod secret;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::slice;
@@ -30,6 +31,7 @@ use problem::Report;
 use crate::mailbox::{Directory, KEY_LENGTH, Provider};
 use crate::relay::{Limits, Timeouts};
 use crate::secret::Secret;
+use crate::store::KeySource;
 use crate::tls::Trust;
 
 pub use listener::{Certificate, Listener, TLS_MODES};
@@ -44,6 +46,8 @@ pub struct Config {
     pub name: String,
     /// Where what must survive a restart is kept. May not exist yet.
     pub state_directory: PathBuf,
+    /// Where the key comes from that seals what is kept there.
+    pub store_key: KeySource,
     /// Files of trust roots in PEM, found to hold some, on top of the system's.
     pub ca_files: Vec<PathBuf>,
     /// What to listen on; at least one.
@@ -126,6 +130,7 @@ impl Config {
             name: name.unwrap_or_else(host::default_name),
             state_directory: state_directory
                 .map_or_else(place::state_directory, Spanned::into_inner),
+            store_key: store::read(root.section("store", report), report),
             ca_files,
             listeners,
             providers: providers.into_values().flatten().collect(),

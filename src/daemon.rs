@@ -158,7 +158,8 @@ fn relay(config: &Config) -> Result<Relay, Error> {
         ..tokens::Limits::default()
     };
     let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
-    let store = Store::open(&config.state_directory).map_err(Error::Store)?;
+    let store = Store::open_with(&config.state_directory, config.store_key.clone())
+        .map_err(Error::Store)?;
     let tokens = Tokens::new(http, store, limits);
     let shared = (Arc::clone(&config.directory), tokens, trust);
     Ok(Relay::new(config.name.clone(), shared, config.timeouts, config.limits))

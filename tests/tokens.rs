@@ -516,6 +516,7 @@ fn sign_in(house: &House, refresh_token: &str) {
         client_id: application.client_id.clone(),
         refresh_token: Secret::from(refresh_token),
         seed: house.seed.as_ref().map(Record::fingerprint),
+        refreshed_at: *house.clock.lock().unwrap(),
     };
     Store::open(house.state.path().join("tokens")).unwrap().save(&record).unwrap();
 }

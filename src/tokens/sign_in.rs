@@ -145,6 +145,7 @@ fn record_of(errand: &Errand, mailbox: &str, refresh_token: Secret<String>) -> R
         client_id: errand.application.client_id.clone(),
         refresh_token,
         seed: errand.seed.as_ref().map(Record::fingerprint),
+        refreshed_at: std::time::SystemTime::UNIX_EPOCH,
     }
 }
 
