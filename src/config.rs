@@ -6,6 +6,7 @@
 mod bounds;
 mod document;
 mod excerpt;
+mod hooks;
 mod host;
 mod listener;
 mod mailbox;
@@ -29,6 +30,8 @@ use mailbox::{Mailboxes, Providers};
 use problem::Report;
 
 use crate::mailbox::{Directory, KEY_LENGTH, Provider};
+use crate::notice::Hooks;
+use crate::notice::expiry::Expiry;
 use crate::relay::{Limits, Timeouts};
 use crate::secret::Secret;
 use crate::store::KeySource;
@@ -54,6 +57,10 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Who keeps mailboxes, in the order of their names.
     pub providers: Vec<Arc<Provider>>,
+    /// When client secrets end, as far as it is said.
+    pub expiries: Vec<Expiry>,
+    /// Who is told what needs a person.
+    pub hooks: Hooks,
     /// Who may log in.
     pub directory: Arc<Directory>,
     /// How long to wait.
@@ -119,7 +126,7 @@ impl Config {
     fn read(mut root: Section<'_>, key: &Secret<[u8; KEY_LENGTH]>, report: &Report<'_>) -> Self {
         let name = name(&mut root, report);
         let state_directory = root.file("state_directory", report);
-        let providers = providers(&mut root, report);
+        let (providers, expiries) = providers(&mut root, report);
         let listeners = listeners(&mut root, &providers, report);
         let directory = directory(&mut root, &providers, Directory::new(key), report);
         let mut tls = root.section("tls", report);
@@ -134,6 +141,8 @@ impl Config {
             ca_files,
             listeners,
             providers: providers.into_values().flatten().collect(),
+            expiries,
+            hooks: hooks::read(root.section("hooks", report), report),
             directory: Arc::new(directory),
             timeouts: Timeouts::read(root.section("timeouts", report), report),
             limits: Limits::read(root.section("limits", report), report),
@@ -154,13 +163,14 @@ fn name(root: &mut Section<'_>, report: &Report<'_>) -> Option<String> {
     Some(name.into_inner())
 }
 
-fn providers(root: &mut Section<'_>, report: &Report<'_>) -> Providers {
-    let mut providers = Providers::new();
-    for (name, section) in root.named_sections("provider", report) {
+fn providers(root: &mut Section<'_>, report: &Report<'_>) -> (Providers, Vec<Expiry>) {
+    let (mut providers, mut expiries) = (Providers::new(), Vec::new());
+    for (name, mut section) in root.named_sections("provider", report) {
+        expiries.extend(hooks::expiry(name.get_ref(), &mut section, report));
         let provider = provider::read(&name, section, report);
         providers.insert(name.into_inner(), provider);
     }
-    providers
+    (providers, expiries)
 }
 
 fn listeners(root: &mut Section<'_>, providers: &Providers, report: &Report<'_>) -> Vec<Listener> {

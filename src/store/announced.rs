@@ -32,6 +32,11 @@ impl Announced {
         self.lock().get(subject).is_some_and(|said| said == what)
     }
 
+    /// Whether anything was said about `subject`.
+    pub fn knows(&self, subject: &str) -> bool {
+        self.lock().contains_key(subject)
+    }
+
     /// Notes that `what` was said about `subject`. Waits for the disk.
     ///
     /// # Errors

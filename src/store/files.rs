@@ -49,7 +49,7 @@ fn wait_for(_file: &File) -> io::Result<()> {
 /// Puts `bytes` in the place of the file at `path`, for the owner alone. On return they are on the
 /// disk; a crash on the way leaves the old file.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
     // tempfile makes its files for the owner alone.
     let mut file: NamedTempFile =
         tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
