@@ -4,6 +4,7 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod journal;
+mod key;
 mod password;
 mod run;
 
@@ -50,6 +51,9 @@ enum Command {
     /// Make password hashes for the configuration
     #[command(subcommand)]
     Password(PasswordCommand),
+    /// Make and change the keys that seal stored sign-ins
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Show the whole chain on this machine, against a built-in stand-in for Microsoft 365
     ///
     /// Sends a message through gatepost by SMTP and reads it back by IMAP, with a user name and a
@@ -72,6 +76,22 @@ enum PasswordCommand {
     Hash,
 }
 
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Print a new key
+    ///
+    /// For a key file or another secret store, which the configuration names under [store]. Without
+    /// such a name gatepost makes a key file of its own in the state directory.
+    #[command(after_long_help = GENERATE_EXAMPLES)]
+    Generate,
+    /// Seal all stored sign-ins with a new key
+    ///
+    /// May be run beside a running service, and again after a crash: the old key goes when every
+    /// sign-in is sealed with the new one. Where the configuration names the keys, its first key is
+    /// the one to seal with: put the new key above the old one, rotate, then remove the old one.
+    Rotate,
+}
+
 const PLACES: &str =
     "Without -c: $XDG_CONFIG_HOME/gatepost/config.toml, then /etc/gatepost/config.toml.";
 
@@ -92,6 +112,11 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   gatepost check
   gatepost check -c ./config.toml && systemctl reload gatepost";
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  (umask 077; gatepost key generate > /etc/gatepost/store.key)
+  gatepost key generate | systemd-creds encrypt - /etc/credstore.encrypted/gatepost-store";
 
 const HASH_EXAMPLES: &str = "\
 Examples:
@@ -118,6 +143,8 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
         Command::Run => run::run(arguments),
         Command::Check => check::check(&arguments.load()?),
         Command::Password(PasswordCommand::Hash) => password::hash(),
+        Command::Key(KeyCommand::Generate) => key::generate(),
+        Command::Key(KeyCommand::Rotate) => key::rotate(&arguments.load()?),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {
             demo::run(arguments, if *once { demo::Stay::Once } else { demo::Stay::Up })
@@ -160,6 +187,8 @@ enum Exit {
     Software = 70,
     /// The operating system lacks something.
     System = 71,
+    /// A file can't be written.
+    Io = 74,
     /// The configuration is wrong.
     Config = 78,
 }

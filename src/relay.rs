@@ -258,6 +258,7 @@ impl Relay {
             &mailbox.address,
             mailbox.refresh_token.as_ref(),
             &service.scope,
+            service.margin(),
         );
         let (bearer, mut wire) =
             tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
