@@ -75,6 +75,8 @@ fn description(standin: &Standin, tenant: &Tenant, ca: Option<&Path>) -> Value {
         "token_endpoint": standin.token_endpoint(),
         "imap": standin.imap(),
         "imap_plain": standin.imap_plain(),
+        "pop3": standin.pop3(),
+        "pop3_plain": standin.pop3_plain(),
         "smtp": standin.smtp(),
         "smtps": standin.smtps(),
         "smtp_plain": standin.smtp_plain(),

@@ -43,4 +43,3 @@ pub(crate) async fn secure(stream: TcpStream) -> Client<TlsStream<TcpStream>> {
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
     Client::new(stream)
 }
-

@@ -7,15 +7,7 @@ use tokio::task::JoinSet;
 #[tokio::test]
 async fn a_password_opens_an_imap_mailbox() {
     let rig = Rig::start().await;
-<<<<<<< HEAD
-    rig.standin.store().deliver(
-        "scanner@contoso.example",
-        "INBOX",
-        &b"Subject: hello\r\n\r\nbody\r\n"[..],
-    );
-=======
     rig.standin.store().deliver(ADDRESS, "INBOX", &b"Subject: hello\r\n\r\nbody\r\n"[..]);
->>>>>>> relaytests
     let mut client = rig.client("imap").await;
     client.until("* OK [CAPABILITY IMAP4rev1").await;
     client.ask(&format!("a LOGIN {USER} \"{PASSWORD}\""), "a OK").await;
