@@ -3,6 +3,8 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
+mod facts;
 mod journal;
 mod password;
 mod run;
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 
 use annotate_snippets::Renderer;
 use clap::{ArgAction, Parser, Subcommand, error::ErrorKind};
+use serde::{Serialize, Serializer};
 
 use crate::config::{self, Config, NotFound};
 
@@ -47,6 +50,21 @@ enum Command {
     /// where the configuration is wrong.
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check,
+    /// Find out why a mailbox doesn't open, and what to do about it
+    ///
+    /// Goes the whole way step by step: configuration, clock, names, connections and TLS, the access
+    /// token and what it says, the login of each protocol, the mailbox itself, and for SMTP the sender.
+    /// No mail is sent. Ends with 0 where all is well, else with the code of the worst trouble: 78 the
+    /// configuration, 77 a missing sign-in or permission, 69 a host that can't be reached, 75 trouble
+    /// that passes.
+    #[command(after_long_help = DOCTOR_EXAMPLES)]
+    Doctor {
+        /// The address or user of one mailbox, instead of all
+        mailbox: Option<String>,
+        /// Write one JSON document, for scripts
+        #[arg(long)]
+        json: bool,
+    },
     /// Make password hashes for the configuration
     #[command(subcommand)]
     Password(PasswordCommand),
@@ -93,6 +111,12 @@ Examples:
   gatepost check
   gatepost check -c ./config.toml && systemctl reload gatepost";
 
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  gatepost doctor
+  gatepost doctor scanner@contoso.example
+  gatepost doctor --json | jq -r '.checks[] | select(.outcome == \"fail\") | .remedy'";
+
 const HASH_EXAMPLES: &str = "\
 Examples:
   gatepost password hash
@@ -117,6 +141,10 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Run => run::run(arguments),
         Command::Check => check::check(&arguments.load()?),
+        Command::Doctor { mailbox, json } => {
+            let form = if *json { doctor::Form::Json } else { doctor::Form::Text };
+            doctor::doctor(arguments, mailbox.as_deref(), form)
+        }
         Command::Password(PasswordCommand::Hash) => password::hash(),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {
@@ -155,13 +183,39 @@ enum Exit {
     Data = 65,
     /// The configuration can't be found or read.
     NoInput = 66,
+    /// A host can't be reached.
+    Unavailable = 69,
     /// gatepost itself is at fault.
     #[cfg(feature = "demo")]
     Software = 70,
     /// The operating system lacks something.
     System = 71,
+    /// It would pass with time.
+    TryAgain = 75,
+    /// Somebody must sign in, or be granted something.
+    Denied = 77,
     /// The configuration is wrong.
     Config = 78,
+}
+
+impl Exit {
+    /// Which of several to end with: what an operator must mend here comes before what must be mended
+    /// elsewhere, and that before what mends itself.
+    fn gravity(self) -> u8 {
+        match self {
+            Self::TryAgain => 0,
+            Self::Unavailable => 1,
+            Self::Denied => 2,
+            Self::Config => 3,
+            _ => 4,
+        }
+    }
+}
+
+impl Serialize for Exit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(*self as u8)
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -150,6 +150,16 @@ pub fn entrances(listeners: &[Listener]) -> Vec<Arc<Entrance>> {
 }
 
 fn relay(config: &Config) -> Result<Relay, Error> {
+    let (tokens, trust) = engine(config)?;
+    let shared = (Arc::clone(&config.directory), tokens, trust);
+    Ok(Relay::new(config.name.clone(), shared, config.timeouts, config.limits))
+}
+
+/// The token engine of a configuration, and the certificates that it believes.
+///
+/// # Errors
+/// Trust roots or a state directory that are of no use.
+pub fn engine(config: &Config) -> Result<(Tokens, Trust), Error> {
     let trust = Trust::load(&config.ca_files).map_err(Error::Tls)?;
     let limits = tokens::Limits {
         connect: config.timeouts.connect,
@@ -159,9 +169,7 @@ fn relay(config: &Config) -> Result<Relay, Error> {
     };
     let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
     let store = Store::open(config.state_directory.join("sign-ins")).map_err(Error::Store)?;
-    let tokens = Tokens::new(http, store, limits);
-    let shared = (Arc::clone(&config.directory), tokens, trust);
-    Ok(Relay::new(config.name.clone(), shared, config.timeouts, config.limits))
+    Ok((Tokens::new(http, store, limits), trust))
 }
 
 /// What an accept loop needs.

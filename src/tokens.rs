@@ -107,6 +107,21 @@ impl Tokens {
         seed: Option<&Secret<String>>,
         scope: &str,
     ) -> Result<Bearer, Refusal> {
+        let bearer = self.inquire(provider, mailbox, seed, scope).await;
+        bearer.map_err(|failure| failure.refusal(mailbox))
+    }
+
+    /// The same for an operator.
+    ///
+    /// # Errors
+    /// The authority's no, part by part.
+    pub async fn inquire(
+        &self,
+        provider: &Provider,
+        mailbox: &str,
+        seed: Option<&Secret<String>>,
+        scope: &str,
+    ) -> Result<Bearer, Failure> {
         let errand = Errand::new(provider, mailbox, seed, scope);
         let slot = self.slot(&errand);
         let (settle, answer) = slot.ask((self.0.clock)());
@@ -117,7 +132,7 @@ impl Tokens {
             Answer::Now(outcome) => outcome,
             Answer::Later(flight) => flight.landed().await,
         };
-        let (held, origin) = outcome.map_err(|failure| failure.refusal(mailbox))?;
+        let (held, origin) = outcome?;
         Ok(Bearer {
             token: held.access,
             origin,
