@@ -8,6 +8,7 @@ mod facts;
 mod journal;
 mod password;
 mod run;
+mod token;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -65,6 +66,24 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print an access token of a mailbox, for other programs
+    ///
+    /// For mutt, msmtp, curl, and scripts that use Graph or EWS: what gatepost would show the mail host.
+    /// The token opens the mailbox for about an hour; it goes to the standard output and nowhere else.
+    #[command(after_long_help = TOKEN_EXAMPLES)]
+    Token {
+        /// The address or user of the mailbox
+        mailbox: String,
+        /// What the token is for: exchange, graph, ews, a URL, or scopes; without it, the mail
+        #[arg(long)]
+        resource: Option<String>,
+        /// Write one JSON document, for scripts
+        #[arg(long)]
+        json: bool,
+        /// Show what the token says, with notes, instead of the token
+        #[arg(long)]
+        show_claims: bool,
+    },
     /// Make password hashes for the configuration
     #[command(subcommand)]
     Password(PasswordCommand),
@@ -117,6 +136,13 @@ Examples:
   gatepost doctor scanner@contoso.example
   gatepost doctor --json | jq -r '.checks[] | select(.outcome == \"fail\") | .remedy'";
 
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  gatepost token scanner@contoso.example --show-claims
+  curl -H \"Authorization: Bearer $(gatepost token scanner@contoso.example --resource graph)\" \\
+    https://graph.microsoft.com/v1.0/users/scanner@contoso.example/messages
+  gatepost token scanner@contoso.example --resource ews --json | jq -r .access_token";
+
 const HASH_EXAMPLES: &str = "\
 Examples:
   gatepost password hash
@@ -144,6 +170,12 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
         Command::Doctor { mailbox, json } => {
             let form = if *json { doctor::Form::Json } else { doctor::Form::Text };
             doctor::doctor(arguments, mailbox.as_deref(), form)
+        }
+        Command::Token { mailbox, resource, json, show_claims } => {
+            let form = if *json { token::Form::Json } else { token::Form::Text };
+            let show = if *show_claims { token::Show::Claims } else { token::Show::Token };
+            let resource = resource.as_deref();
+            token::token(arguments, &token::Ask { mailbox, resource, form, show })
         }
         Command::Password(PasswordCommand::Hash) => password::hash(),
         #[cfg(feature = "demo")]

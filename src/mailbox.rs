@@ -25,6 +25,7 @@ pub struct Mailbox {
 impl Mailbox {
     /// Whether both are the same mailbox at the same provider, under whichever user name.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.address.eq_ignore_ascii_case(&other.address) && self.provider.name == other.provider.name
+        self.address.eq_ignore_ascii_case(&other.address)
+            && self.provider.name == other.provider.name
     }
 }

@@ -79,7 +79,10 @@ impl Trust {
             roots.extend(certificates(path)?);
         }
         let verifier = verifier(roots).map_err(|error| {
-            fault(extra.first().map_or_else(|| Path::new("ca_file"), PathBuf::as_path), error.to_string())
+            fault(
+                extra.first().map_or_else(|| Path::new("ca_file"), PathBuf::as_path),
+                error.to_string(),
+            )
         })?;
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()

@@ -50,9 +50,8 @@ pub(super) fn doctor(
 }
 
 fn unusable(failure: &Failure) -> Check {
-    Check::fail("config", failure.exit, failure.text.trim_end()).remedy(
-        "Correct the configuration; `gatepost check` shows the places",
-    )
+    Check::fail("config", failure.exit, failure.text.trim_end())
+        .remedy("Correct the configuration; `gatepost check` shows the places")
 }
 
 /// The mailbox at `address`, or by a user name that leads to it; else all of them, once each.
@@ -112,7 +111,8 @@ struct Patient<'a> {
 fn no_engine(error: daemon::Error) -> Check {
     let text = error.to_string();
     let failure = Failure::from(error);
-    Check::fail("state", failure.exit, text).remedy("Put that right; nothing else can be tried before")
+    Check::fail("state", failure.exit, text)
+        .remedy("Put that right; nothing else can be tried before")
 }
 
 fn verdict(report: Report) -> Result<(), Failure> {

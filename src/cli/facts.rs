@@ -79,7 +79,8 @@ impl Facts {
 /// the letter. What would end them is doubled: PowerShell counts typographic quotes among them. A
 /// quote in an address is rare enough that the POSIX shell, which has no such form, may not get it.
 fn quoted(fact: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '_' | '-' | '/' | ':');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '_' | '-' | '/' | ':');
     let starts_well = fact.starts_with(|c: char| c.is_ascii_alphanumeric());
     if starts_well && fact.chars().all(plain) {
         return fact.into();
@@ -108,7 +109,10 @@ mod tests {
     #[test]
     fn known_words_are_filled_in_and_others_stay() {
         let facts = facts("scanner@contoso.example");
-        assert_eq!(facts.text("open <mailbox> as <account>"), "open scanner@contoso.example as <account>");
+        assert_eq!(
+            facts.text("open <mailbox> as <account>"),
+            "open scanner@contoso.example as <account>"
+        );
         assert_eq!(
             facts.command("Add-MailboxPermission -Identity <mailbox> -User <service principal>"),
             "Add-MailboxPermission -Identity scanner@contoso.example -User (Get-ServicePrincipal -Identity <object id>).Identity"

@@ -43,7 +43,8 @@ const ACCOUNT: &str = "the account that signed in";
 const APPLICATION: &str = "the application (client id)";
 const PROOF: &str =
     "how the application proved itself: 0 not at all, 1 by a secret, 2 by a certificate";
-const SERVICE_PRINCIPAL: &str = "the Enterprise application's object id: what New-ServicePrincipal takes as -ObjectId";
+const SERVICE_PRINCIPAL: &str =
+    "the Enterprise application's object id: what New-ServicePrincipal takes as -ObjectId";
 const PERSON: &str = "the account's object id";
 
 /// Where tokens name the account, the most telling first: `upn` in Entra's tokens of version 1,

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::report::Check;
 use super::Patient;
+use super::report::Check;
 use crate::cli::Exit;
 use crate::tokens::{Limits, http_client};
 

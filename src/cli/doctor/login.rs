@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
+use super::Patient;
 use super::remedy;
 use super::report::{Check, Report};
 use super::route::Routes;
-use super::Patient;
 use crate::cli::Exit;
 use crate::cli::facts::Facts;
 use crate::mailbox::{Mailbox, Service};
@@ -73,8 +73,11 @@ async fn token(
     match inquiry {
         Ok(bearer) => {
             let left = bearer.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
-            let text =
-                format!("the authority gave one for {}, {} min to go", service.scope, left.as_secs() / 60);
+            let text = format!(
+                "the authority gave one for {}, {} min to go",
+                service.scope,
+                left.as_secs() / 60
+            );
             report.add(Check::pass("token", text));
             Some(bearer)
         }
@@ -89,7 +92,8 @@ impl Case<'_> {
     /// What the token's claims let expect; the one that bodes ill, if there is one.
     fn claims(&mut self, report: &mut Report) -> Option<&'static Finding> {
         let Some(claims) = &self.claims else {
-            report.add(Check::pass("claims", "the token is opaque: only the mail host can read it"));
+            report
+                .add(Check::pass("claims", "the token is opaque: only the mail host can read it"));
             return None;
         };
         let Service { protocol, host, .. } = self.service;
@@ -99,7 +103,8 @@ impl Case<'_> {
         let findings = expected.of(claims);
         if findings.is_empty() {
             let who = claims.account().or_else(|| claims.application()).unwrap_or("nobody");
-            report.add(Check::pass("claims", format!("the token is {who}'s and fit for {protocol}")));
+            report
+                .add(Check::pass("claims", format!("the token is {who}'s and fit for {protocol}")));
         }
         for finding in &findings {
             let text = format!("the token {} ({protocol})", self.facts.text(finding.meaning));
@@ -142,7 +147,8 @@ impl Case<'_> {
         let handshake = Handshake::Connect(&self.patient.trust, host);
         match wire.drive(&mut *session, &handshake, config.timeouts.upstream_reply).await {
             Ok(()) => {
-                let text = format!("mail from {} would be taken; none was sent", self.mailbox.address);
+                let text =
+                    format!("mail from {} would be taken; none was sent", self.mailbox.address);
                 report.add(Check::pass(protocol.name, text));
             }
             Err(halt) => {
@@ -157,7 +163,10 @@ impl Case<'_> {
         let Service { host, port, security, .. } = self.service;
         let dialled = dial((host, *port), *security, trust, config.timeouts.connect).await;
         let mut wire = dialled.map_err(|why| {
-            Refusal::new(Cause::UpstreamUnreachable, format!("{host}:{port} can't be reached: {why}"))
+            Refusal::new(
+                Cause::UpstreamUnreachable,
+                format!("{host}:{port} can't be reached: {why}"),
+            )
         })?;
         let terms = UpstreamTerms {
             name: config.name.clone(),
@@ -183,7 +192,9 @@ impl Case<'_> {
         found: Option<&'static Finding>,
     ) -> Check {
         match found {
-            Some(finding) if refusal.cause == Cause::TokenRefused => {
+            Some(finding)
+                if matches!(refusal.cause, Cause::TokenRefused | Cause::MailboxNotOpened) =>
+            {
                 let (text, exit) = (remedy::finding(refusal), remedy::exit(refusal.cause));
                 Check::fail(protocol.name, exit, text).remedy(self.facts.text(finding.advice))
             }

@@ -8,6 +8,8 @@ use crate::oauth::{Class, Failure, Owner};
 use crate::proto::{Cause, Refusal};
 
 /// Commands against one AADSTS number.
+// A table reads by rows.
+#[rustfmt::skip]
 const AGAINST_NUMBERS: &[(&[u32], &[&str])] = &[
     (&[7000215, 7000222, 7000216], &["az ad app credential reset --id <client id> --append --display-name gatepost"]),
     (&[7000218], &["az ad app update --id <client id> --is-fallback-public-client true"]),
@@ -19,34 +21,59 @@ const AGAINST_NUMBERS: &[(&[u32], &[&str])] = &[
     (&[50057, 500571], &["az ad user update --id <mailbox> --account-enabled true"]),
 ];
 
-/// Commands against a refusal of Exchange's.
+/// What to do against a refusal of Exchange's, where whose token it was tells more than its line does.
 struct Against {
-    /// A piece of its line.
+    /// A piece of the line.
     piece: &'static str,
-    /// Whose token it refused.
     owner: Owner,
+    /// As a sentence without its full stop; empty where the line's own advice says it all.
+    advice: &'static str,
     commands: &'static [&'static str],
 }
 
-const REGISTER: &str = "New-ServicePrincipal -AppId <client id> -ObjectId <object id> -DisplayName gatepost";
-const SHOW_PRINCIPAL: &str = "Get-ServicePrincipal | Format-List DisplayName,AppId,ObjectId";
-const GRANT: &str = "Add-MailboxPermission -Identity <mailbox> -User <service principal> -AccessRights FullAccess";
-const GRANT_ACCOUNT: &str = "Add-MailboxPermission -Identity <mailbox> -User <account> -AccessRights FullAccess";
+const REGISTER: &str =
+    "New-ServicePrincipal -AppId <client id> -ObjectId <object id> -DisplayName gatepost";
+const PRINCIPALS: &str = "Get-ServicePrincipal | Format-List DisplayName,AppId,ObjectId";
+const GRANT: &str =
+    "Add-MailboxPermission -Identity <mailbox> -User <service principal> -AccessRights FullAccess";
+const GRANT_ACCOUNT: &str =
+    "Add-MailboxPermission -Identity <mailbox> -User <account> -AccessRights FullAccess";
+const SEND_AS: &str =
+    "Add-RecipientPermission -Identity <mailbox> -Trustee <service principal> -AccessRights SendAs";
 const SMTP_ON: &str = "Set-CASMailbox -Identity <mailbox> -SmtpClientAuthenticationDisabled $false";
-const SHOW_SWITCHES: &str = "Get-CASMailbox -Identity <mailbox> | Format-List ImapEnabled,PopEnabled,SmtpClientAuthenticationDisabled";
+const SWITCHES: &str = "Get-CASMailbox -Identity <mailbox> | Format-List ImapEnabled,PopEnabled,SmtpClientAuthenticationDisabled";
+const READING_ON: &str = "Set-CASMailbox -Identity <mailbox> -ImapEnabled $true -PopEnabled $true";
 
+const NOT_GRANTED: &str = "Let the application open <mailbox>. If it may already, see that the protocol is on for the mailbox and that it has a licence";
+const NOT_DELEGATED: &str = "Let <account> open <mailbox>, if that isn't its own. Else see that the protocol is on for the mailbox and that it has a licence";
+const NOT_REGISTERED: &str = "The token's claims are right, so see whether Exchange knows the application by this client id and the object id of its Enterprise application (not of its registration; a wrong entry can't be changed, only removed), and whether it may open <mailbox>";
+const SWITCHED_OFF: &str = "The token's claims are right, so see whether the protocol is on for <mailbox>, and whether it has a licence: a shared mailbox without one doesn't send";
+
+// A table reads by rows.
+#[rustfmt::skip]
 const AGAINST_LINES: &[Against] = &[
-    Against { piece: "authenticated but not connected", owner: Owner::Application, commands: &[GRANT, SHOW_SWITCHES, "Set-CASMailbox -Identity <mailbox> -ImapEnabled $true -PopEnabled $true"] },
-    Against { piece: "authenticated but not connected", owner: Owner::Mailbox, commands: &[GRANT_ACCOUNT, SHOW_SWITCHES, "Set-CASMailbox -Identity <mailbox> -ImapEnabled $true -PopEnabled $true"] },
-    Against { piece: "SmtpClientAuthentication is disabled", owner: Owner::Application, commands: &[SMTP_ON] },
-    Against { piece: "SmtpClientAuthentication is disabled", owner: Owner::Mailbox, commands: &[SMTP_ON] },
-    Against { piece: "AUTHENTICATE failed", owner: Owner::Application, commands: &[SHOW_PRINCIPAL, REGISTER, GRANT] },
-    Against { piece: "unknown user name or bad password", owner: Owner::Application, commands: &[SHOW_PRINCIPAL, REGISTER, GRANT] },
-    Against { piece: "5.7.3 ", owner: Owner::Application, commands: &[SHOW_PRINCIPAL, REGISTER, GRANT, SHOW_SWITCHES] },
-    Against { piece: "5.7.3 ", owner: Owner::Mailbox, commands: &[SHOW_SWITCHES] },
-    Against { piece: "SendAsDenied", owner: Owner::Application, commands: &["Add-RecipientPermission -Identity <mailbox> -Trustee <service principal> -AccessRights SendAs"] },
-    Against { piece: "5.7.60", owner: Owner::Application, commands: &["Add-RecipientPermission -Identity <mailbox> -Trustee <service principal> -AccessRights SendAs"] },
+    against("authenticated but not connected", Owner::Application, NOT_GRANTED, &[GRANT, SWITCHES, READING_ON]),
+    against("authenticated but not connected", Owner::Mailbox, NOT_DELEGATED, &[GRANT_ACCOUNT, SWITCHES, READING_ON]),
+    against("SmtpClientAuthentication is disabled", Owner::Application, "", &[SMTP_ON]),
+    against("SmtpClientAuthentication is disabled", Owner::Mailbox, "", &[SMTP_ON]),
+    against("AUTHENTICATE failed", Owner::Application, NOT_REGISTERED, &[PRINCIPALS, REGISTER, GRANT]),
+    against("AUTHENTICATE failed", Owner::Mailbox, SWITCHED_OFF, &[SWITCHES, READING_ON]),
+    against("unknown user name or bad password", Owner::Application, NOT_REGISTERED, &[PRINCIPALS, REGISTER, GRANT]),
+    against("unknown user name or bad password", Owner::Mailbox, SWITCHED_OFF, &[SWITCHES, READING_ON]),
+    against("5.7.3 ", Owner::Application, NOT_REGISTERED, &[PRINCIPALS, REGISTER, GRANT, SWITCHES]),
+    against("5.7.3 ", Owner::Mailbox, SWITCHED_OFF, &[SWITCHES, SMTP_ON]),
+    against("SendAsDenied", Owner::Application, "", &[SEND_AS]),
+    against("5.7.60", Owner::Application, "", &[SEND_AS]),
 ];
+
+const fn against(
+    piece: &'static str,
+    owner: Owner,
+    advice: &'static str,
+    commands: &'static [&'static str],
+) -> Against {
+    Against { piece, owner, advice, commands }
+}
 
 /// The check that an authority's no comes to.
 pub(super) fn of_failure(failure: &Failure, facts: &Facts) -> Check {
@@ -61,10 +88,10 @@ pub(super) fn of_failure(failure: &Failure, facts: &Facts) -> Check {
         None => failure.meaning.to_string(),
     };
     let number = words.and_then(|words| words.aadsts);
-    let row = number.and_then(|number| AGAINST_NUMBERS.iter().find(|(keys, _)| keys.contains(&number)));
-    let mut commands: Vec<String> = row.map_or_else(Vec::new, |(_, lines)| {
-        lines.iter().map(|line| facts.command(line)).collect()
-    });
+    let row =
+        number.and_then(|number| AGAINST_NUMBERS.iter().find(|(keys, _)| keys.contains(&number)));
+    let mut commands: Vec<String> = row
+        .map_or_else(Vec::new, |(_, lines)| lines.iter().map(|line| facts.command(line)).collect());
     if failure.class == Class::SignIn {
         commands.push(facts.command("gatepost login <mailbox>"));
     }
@@ -80,11 +107,12 @@ pub(super) fn of_refusal(
 ) -> Check {
     let line = refusal.verbatim.as_deref().unwrap_or_default().to_ascii_lowercase();
     let owner = claims.map_or(Owner::Mailbox, Claims::owner);
-    let row = AGAINST_LINES.iter().find(|row| {
-        row.owner == owner && line.contains(&row.piece.to_ascii_lowercase())
-    });
+    let row = AGAINST_LINES
+        .iter()
+        .find(|row| row.owner == owner && line.contains(&row.piece.to_ascii_lowercase()));
     let commands = row.map_or(&[][..], |row| row.commands);
-    let advice = refusal.explain().split(". It said:").next().unwrap_or_default();
+    let general = refusal.explain().split(". It said:").next().unwrap_or_default();
+    let advice = row.map(|row| row.advice).filter(|advice| !advice.is_empty()).unwrap_or(general);
     Check::fail(stage, exit(refusal.cause), finding(refusal))
         .remedy(facts.text(advice.trim_end_matches('.')))
         .commands(commands.iter().map(|line| facts.command(line)).collect())
@@ -97,7 +125,9 @@ pub(super) fn finding(refusal: &Refusal) -> String {
         Cause::MailboxNotOpened => "the mail host takes the token, but doesn't open the mailbox",
         Cause::ForbiddenByPolicy => "the mail host's policy forbids it",
         Cause::NotAuthorized => "the mail host refuses the sender",
-        Cause::UpstreamUnavailable | Cause::AuthorityUnavailable => "the mail host asks to come back later",
+        Cause::UpstreamUnavailable | Cause::AuthorityUnavailable => {
+            "the mail host asks to come back later"
+        }
         Cause::UpstreamUnreachable => "the mail host can't be reached",
         _ => "the login fails",
     };

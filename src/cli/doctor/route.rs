@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use url::Url;
 
+use super::Patient;
 use super::clock;
 use super::report::{Check, Report};
-use super::Patient;
 use crate::cli::Exit;
 use crate::mailbox::{Provider, Service};
 use crate::proto::Security;
@@ -34,7 +34,8 @@ impl Routes {
         report: &mut Report,
     ) {
         let authority = authority(provider).filter(|place| !self.0.contains_key(place));
-        let hosts: Vec<_> = provider.services.iter().map(|service| (place(service), service)).collect();
+        let hosts: Vec<_> =
+            provider.services.iter().map(|service| (place(service), service)).collect();
         if authority.is_none() && hosts.iter().all(|(place, _)| self.0.contains_key(place)) {
             return;
         }
@@ -120,25 +121,32 @@ fn stages(target: &str, beginning: Beginning, trouble: Option<Unreachable>) -> V
             format!("the name of {target} can't be resolved: {error}"),
             "Check the host's spelling in the configuration and this machine's DNS",
         )],
-        Some(Unreachable::Connect(error)) => vec![dns(), fail(
-            "tcp",
-            format!("no address of {target} takes a connection: {error}"),
-            "Check the port, and whether the firewall lets this machine out to it",
-        )],
+        Some(Unreachable::Connect(error)) => vec![
+            dns(),
+            fail(
+                "tcp",
+                format!("no address of {target} takes a connection: {error}"),
+                "Check the port, and whether the firewall lets this machine out to it",
+            ),
+        ],
         Some(Unreachable::TimedOut) => vec![fail(
             "tcp",
             format!("{target} doesn't answer in time"),
             "See whether a firewall drops the packets; `connect` under [timeouts] says how long to wait",
         )],
-        Some(Unreachable::Tls(error)) => vec![dns(), tcp(), fail(
-            "tls",
-            format!("TLS with {target} fails: {error}"),
-            "If a proxy of yours replaces certificates, or the service has an authority of its own, name its root in `ca_file` under [tls]; else check the host name",
-        )],
-        Some(other) => vec![dns(), Check::fail(
-            "tcp",
-            Exit::Config,
-            format!("{target}: {other}"),
-        ).remedy("Use `security = \"starttls\"` or \"implicit\" for hosts elsewhere")],
+        Some(Unreachable::Tls(error)) => vec![
+            dns(),
+            tcp(),
+            fail(
+                "tls",
+                format!("TLS with {target} fails: {error}"),
+                "If a proxy of yours replaces certificates, or the service has an authority of its own, name its root in `ca_file` under [tls]; else check the host name",
+            ),
+        ],
+        Some(other) => vec![
+            dns(),
+            Check::fail("tcp", Exit::Config, format!("{target}: {other}"))
+                .remedy("Use `security = \"starttls\"` or \"implicit\" for hosts elsewhere"),
+        ],
     }
 }

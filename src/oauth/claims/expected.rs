@@ -152,14 +152,20 @@ pub(super) const EXPECTED: &[Finding] = &[
         severity: Severity::Warn,
         meaning: "is <account>'s, who needs full access to <mailbox>",
         advice: "Grant it, or sign in as <mailbox>",
-        commands: &["Add-MailboxPermission -Identity <mailbox> -User <account> -AccessRights FullAccess", SIGN_IN],
+        commands: &[
+            "Add-MailboxPermission -Identity <mailbox> -User <account> -AccessRights FullAccess",
+            SIGN_IN,
+        ],
     },
     Finding {
         fits: |claims, expected| is_anothers(claims, expected) && expected.protocol == "smtp",
         severity: Severity::Warn,
         meaning: "is <account>'s, and Exchange takes it over SMTP for that account alone",
         advice: "Sign in as <mailbox>, or log in as <account> and send as <mailbox> with Send As",
-        commands: &[SIGN_IN, "Add-RecipientPermission -Identity <mailbox> -Trustee <account> -AccessRights SendAs"],
+        commands: &[
+            SIGN_IN,
+            "Add-RecipientPermission -Identity <mailbox> -Trustee <account> -AccessRights SendAs",
+        ],
     },
     Finding {
         fits: |claims, _| claims.text("tid") == Some(PERSONAL),

@@ -73,15 +73,45 @@ fn every_finding_is_made_for_its_own_reason() {
         (app(&json!({ "exp": 1030 })), "imap", HOST, Fail, "has ended"),
         (app(&json!({ "exp": 1600, "roles": ["Mail.Send"] })), "smtp", HVE, Fail, "ten minutes"),
         (user(&json!({ "scp": "SMTP.Send" })), "imap", HOST, Fail, "delegated permission"),
-        (user(&json!({ "scp": "IMAP.AccessAsUser.All" })), "smtp", HOST, Fail, "delegated permission"),
-        (app(&json!({ "roles": ["full_access_as_app"] })), "imap", HOST, Fail, "full_access_as_app alone"),
-        (app(&json!({ "roles": ["POP.AccessAsApp"] })), "imap", HOST, Fail, "application permission"),
+        (
+            user(&json!({ "scp": "IMAP.AccessAsUser.All" })),
+            "smtp",
+            HOST,
+            Fail,
+            "delegated permission",
+        ),
+        (
+            app(&json!({ "roles": ["full_access_as_app"] })),
+            "imap",
+            HOST,
+            Fail,
+            "full_access_as_app alone",
+        ),
+        (
+            app(&json!({ "roles": ["POP.AccessAsApp"] })),
+            "imap",
+            HOST,
+            Fail,
+            "application permission",
+        ),
         (app(&json!({ "roles": null })), "pop3", HOST, Fail, "application permission"),
         (app(&json!({})), "smtp", HVE, Fail, "application permission"),
         (app(&json!({ "roles": null })), "smtp", HOST, Warn, "RBAC for Applications"),
         (user(&json!({ "upn": "alice@contoso.example" })), "imap", HOST, Warn, "needs full access"),
-        (user(&json!({ "upn": "alice@contoso.example" })), "smtp", HOST, Warn, "that account alone"),
-        (user(&json!({ "tid": "9188040d-6c67-4c5b-b112-36a304b66dad" })), "imap", HOST, Warn, "personal"),
+        (
+            user(&json!({ "upn": "alice@contoso.example" })),
+            "smtp",
+            HOST,
+            Warn,
+            "that account alone",
+        ),
+        (
+            user(&json!({ "tid": "9188040d-6c67-4c5b-b112-36a304b66dad" })),
+            "imap",
+            HOST,
+            Warn,
+            "personal",
+        ),
     ] {
         let found = findings(&claims, protocol, host);
         let [(found_severity, meaning)] = *found else { panic!("{piece}: {found:?}") };
@@ -112,7 +142,8 @@ fn opaque_and_broken_tokens_have_no_claims() {
 
 #[test]
 fn the_object_id_is_explained_by_whose_it_is() {
-    let note = |claims: &Claims| claims.rows().find(|(name, ..)| *name == "oid").unwrap().2.unwrap();
+    let note =
+        |claims: &Claims| claims.rows().find(|(name, ..)| *name == "oid").unwrap().2.unwrap();
     assert!(note(&app(&json!({}))).contains("New-ServicePrincipal"));
     assert!(note(&user(&json!({}))).contains("account's"));
 }
