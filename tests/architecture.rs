@@ -49,7 +49,6 @@ const REVEALS: &[(&str, usize)] = &[
     ("src/oauth/endpoint.rs", 5),
     ("src/proto/imap/upstream.rs", 2),
     ("src/proto/pop3/upstream.rs", 1),
-    ("src/proto/pop3/upstream.rs", 1),
     ("src/proto/smtp/upstream.rs", 1),
     ("src/sasl/oauthbearer.rs", 1),
     ("src/sasl/xoauth2.rs", 1),

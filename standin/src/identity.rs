@@ -14,7 +14,7 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::authority::lifetime;
+use crate::authority;
 use crate::calendar::unix;
 use crate::cloud::Cloud;
 use crate::knobs::AuthorityFailure;
@@ -50,9 +50,14 @@ async fn imds(
         return failure;
     }
     if !is_metadata(&headers) || headers.contains_key("x-forwarded-for") {
-        return refusal(400, "bad_request_102", "Required metadata header not specified");
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            "bad_request_102",
+            "Required metadata header not specified",
+        )
+        .into_response();
     }
-    answer(&cloud, &query).unwrap_or_else(|refusal| refusal)
+    answer(&cloud, &query)
 }
 
 async fn app_service(
@@ -65,9 +70,14 @@ async fn app_service(
     }
     let secret = headers.get("x-identity-header");
     if secret.is_none_or(|secret| secret.as_bytes() != cloud.identity_header.as_bytes()) {
-        return refusal(401, "unauthorized", "The X-IDENTITY-HEADER is missing or wrong.");
+        return refusal(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "The X-IDENTITY-HEADER is missing or wrong.",
+        )
+        .into_response();
     }
-    answer(&cloud, &query).unwrap_or_else(|refusal| refusal)
+    answer(&cloud, &query)
 }
 
 /// The first answer names a file that only the machine's own programs can read; its content is the credential.
@@ -80,26 +90,41 @@ async fn arc(
         return failure;
     }
     let Some(file) = cloud.knobs().arc_key_file.clone() else {
-        return refusal(404, "not_found", "Azure Arc is not installed.");
+        return refusal(StatusCode::NOT_FOUND, "not_found", "Azure Arc is not installed.")
+            .into_response();
     };
     if !is_metadata(&headers) {
-        return refusal(400, "bad_request_102", "Required metadata header not specified");
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            "bad_request_102",
+            "Required metadata header not specified",
+        )
+        .into_response();
     }
     let offered = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let key = std::fs::read_to_string(&file).ok();
     let expected = key.map(|key| format!("Basic {key}"));
     if offered.is_some() && offered == expected.as_deref() {
-        return answer(&cloud, &query).unwrap_or_else(|refusal| refusal);
+        return answer(&cloud, &query);
     }
     challenge(&file)
 }
 
 fn challenge(file: &PathBuf) -> Response {
     if std::fs::write(file, entropy::guid()).is_err() {
-        return refusal(500, "server_error", "The key file cannot be written.");
+        return refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "server_error",
+            "The key file cannot be written.",
+        )
+        .into_response();
     }
     let realm = format!("Basic realm={}", file.display());
-    let refusal = refusal(401, "unauthorized", "The key in the file has to be presented.");
+    let refusal = refusal(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        "The key in the file has to be presented.",
+    );
     ([(WWW_AUTHENTICATE, realm)], refusal).into_response()
 }
 
@@ -120,23 +145,27 @@ fn is_metadata(headers: &HeaderMap) -> bool {
     headers.get("metadata").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
+fn answer(cloud: &Cloud, query: &Parameters) -> Response {
+    let answer = grant(cloud, query);
+    answer.map_or_else(IntoResponse::into_response, |answer| Json(answer).into_response())
+}
+
 /// The token, with every number as a string.
-fn answer(cloud: &Cloud, query: &Parameters) -> Result<Response, Response> {
+fn grant(cloud: &Cloud, query: &Parameters) -> Result<Value, Refusal> {
     let parameter = |name: &str| query.get(name).filter(|value| !value.is_empty());
-    let missing = |name: &str| {
-        refusal(400, "invalid_request", &format!("Required query variable '{name}' is missing"))
-    };
+    let missing = |name: &str| invalid(format!("Required query variable '{name}' is missing"));
     parameter("api-version").ok_or_else(|| missing("api-version"))?;
     let resource = parameter("resource").ok_or_else(|| missing("resource"))?;
     let tenant = cloud.tenant().clone();
-    let identity = identity(&tenant, query)
-        .ok_or_else(|| refusal(400, "invalid_request", "Identity not found"))?;
+    let identity = identity(&tenant, query).ok_or_else(|| invalid("Identity not found"))?;
+    let audience = authority::resource(tenant.cloud, resource)
+        .map_err(|no| refusal(StatusCode::BAD_REQUEST, no.error(), no.sentence()))?;
     let claims = Claims {
-        audience: resource.trim_end_matches('/').into(),
+        audience: audience.into(),
         client_id: identity.client_id.clone(),
         address: None,
         permissions: identity.roles.clone(),
-        lifetime: lifetime(cloud),
+        lifetime: authority::lifetime(cloud),
     };
     let (form, skew) = {
         let knobs = cloud.knobs();
@@ -144,7 +173,7 @@ fn answer(cloud: &Cloud, query: &Parameters) -> Result<Response, Response> {
     };
     let (now, seconds) = (unix(skew), claims.lifetime.as_secs());
     cloud.counters.tokens_issued.increment();
-    let body: Value = json!({
+    Ok(json!({
         "access_token": cloud.tokens.issue(&tenant, claims, form),
         "client_id": identity.client_id,
         "refresh_token": "",
@@ -154,8 +183,7 @@ fn answer(cloud: &Cloud, query: &Parameters) -> Result<Response, Response> {
         "not_before": now.to_string(),
         "resource": resource,
         "token_type": "Bearer",
-    });
-    Ok(Json(body).into_response())
+    }))
 }
 
 /// The identity that the query selects; without a selection, the first.
@@ -172,7 +200,24 @@ fn identity<'t>(tenant: &'t Tenant, query: &Parameters) -> Option<&'t App> {
     })
 }
 
-fn refusal(status: u16, error: &str, text: &str) -> Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    (status, Json(json!({ "error": error, "error_description": text }))).into_response()
+/// A no of these endpoints.
+struct Refusal {
+    status: StatusCode,
+    error: &'static str,
+    text: String,
+}
+
+fn refusal(status: StatusCode, error: &'static str, text: impl Into<String>) -> Refusal {
+    Refusal { status, error, text: text.into() }
+}
+
+fn invalid(text: impl Into<String>) -> Refusal {
+    refusal(StatusCode::BAD_REQUEST, "invalid_request", text)
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = json!({ "error": self.error, "error_description": self.text });
+        (self.status, Json(body)).into_response()
+    }
 }

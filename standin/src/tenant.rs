@@ -122,31 +122,7 @@ impl Tenant {
     /// password.
     #[must_use]
     pub fn contoso() -> Self {
-        let roles: Vec<_> =
-            ["IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"].map(String::from).into();
-        let redirect_uris: Vec<_> = ["http://localhost", NATIVE_CLIENT].map(String::from).into();
-        let confidential = App {
-            client_id: "aaaaaaaa-0000-4000-8000-000000000001".into(),
-            secrets: vec!["standin-secret-value".into()],
-            roles: roles.clone(),
-            object_id: "bbbbbbbb-0000-4000-8000-000000000001".into(),
-            redirect_uris: redirect_uris.clone(),
-            ..App::default()
-        };
-        let public = App {
-            client_id: "aaaaaaaa-0000-4000-8000-000000000002".into(),
-            public: true,
-            object_id: "bbbbbbbb-0000-4000-8000-000000000002".into(),
-            redirect_uris,
-            ..App::default()
-        };
-        let managed = App {
-            client_id: "aaaaaaaa-0000-4000-8000-000000000003".into(),
-            roles,
-            object_id: "bbbbbbbb-0000-4000-8000-000000000003".into(),
-            managed_identity: Some(MANAGED_IDENTITY.into()),
-            ..App::default()
-        };
+        let [confidential, public, managed] = apps();
         let mailboxes = ["scanner", "erp", "alice", "bob"].map(|name| {
             Account::new(
                 &format!("{name}@contoso.example"),
@@ -187,6 +163,36 @@ impl Tenant {
             .rsplit_once('@')
             .is_some_and(|(_, domain)| domain.eq_ignore_ascii_case(&self.domain))
     }
+}
+
+/// The applications of tests: confidential, public, and a managed identity.
+fn apps() -> [App; 3] {
+    let roles: Vec<_> =
+        ["IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"].map(String::from).into();
+    let redirect_uris: Vec<_> = ["http://localhost", NATIVE_CLIENT].map(String::from).into();
+    let confidential = App {
+        client_id: "aaaaaaaa-0000-4000-8000-000000000001".into(),
+        secrets: vec!["standin-secret-value".into()],
+        roles: roles.clone(),
+        object_id: "bbbbbbbb-0000-4000-8000-000000000001".into(),
+        redirect_uris: redirect_uris.clone(),
+        ..App::default()
+    };
+    let public = App {
+        client_id: "aaaaaaaa-0000-4000-8000-000000000002".into(),
+        public: true,
+        object_id: "bbbbbbbb-0000-4000-8000-000000000002".into(),
+        redirect_uris,
+        ..App::default()
+    };
+    let managed = App {
+        client_id: "aaaaaaaa-0000-4000-8000-000000000003".into(),
+        roles,
+        object_id: "bbbbbbbb-0000-4000-8000-000000000003".into(),
+        managed_identity: Some(MANAGED_IDENTITY.into()),
+        ..App::default()
+    };
+    [confidential, public, managed]
 }
 
 impl Account {

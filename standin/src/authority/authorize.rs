@@ -35,7 +35,7 @@ pub(super) async fn show(
     let tenant = cloud.tenant().clone();
     match Asked::read(&tenant, &place, &query) {
         Ok(_) if query.get("prompt").is_some_and(|prompt| prompt == "none") => {
-            Fault::told(&query, Refusal::new(50_058)).into_response()
+            Fault::told(&query, &Refusal::new(50_058)).into_response()
         }
         Ok(asked) => asked.form(None).into_response(),
         Err(fault) => fault.into_response(),
@@ -59,7 +59,7 @@ pub(super) async fn submit(
     };
     match attempt.judge(&cloud, &tenant, asked.directory) {
         Verdict::SignedIn(address) => asked.answer(&cloud, address),
-        Verdict::Declined => Fault::told(&query, Refusal::new(65_004)).into_response(),
+        Verdict::Declined => Fault::told(&query, &Refusal::new(65_004)).into_response(),
         Verdict::Wrong(problem) => {
             SignIn { account: &attempt.login, ..asked.form(Some(&problem)) }.into_response()
         }
@@ -89,7 +89,7 @@ impl<'q> Asked<'q> {
             return Err(Fault::Shown(Refusal::with_text(50_011, text)));
         }
         let (scope, challenge) =
-            wishes(place, query).map_err(|refusal| Fault::told(query, refusal))?;
+            wishes(place, query).map_err(|refusal| Fault::told(query, &refusal))?;
         Ok(Self { directory, client_id, redirect_uri, scope, challenge, query })
     }
 
@@ -135,7 +135,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// Tells the application, whose redirect URI was looked at before.
-    fn told(query: &Parameters, refusal: Refusal) -> Self {
+    fn told(query: &Parameters, refusal: &Refusal) -> Self {
         let (error, sentence) = (refusal.error(), refusal.sentence());
         let mut parameters = vec![("error", error), ("error_description", sentence.as_str())];
         if refusal.code() == 65_004 {
