@@ -4,6 +4,7 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;
+mod entra_script;
 mod facts;
 mod journal;
 mod password;
@@ -84,6 +85,19 @@ enum Command {
         #[arg(long)]
         show_claims: bool,
     },
+    /// Print the commands that make a Microsoft 365 tenant ready for this configuration
+    ///
+    /// A commented PowerShell script that registers the application, consents to its permissions and
+    /// lets it at the mailboxes that the configuration names. gatepost runs nothing of it.
+    #[command(after_long_help = ENTRA_EXAMPLES)]
+    EntraScript {
+        /// The provider, instead of all whose tokens come from Entra
+        #[arg(long)]
+        provider: Option<String>,
+        /// The way in, instead of the one that the provider's grant needs
+        #[arg(long)]
+        variant: Option<entra_script::Variant>,
+    },
     /// Make password hashes for the configuration
     #[command(subcommand)]
     Password(PasswordCommand),
@@ -143,6 +157,11 @@ Examples:
     https://graph.microsoft.com/v1.0/users/scanner@contoso.example/messages
   gatepost token scanner@contoso.example --resource ews --json | jq -r .access_token";
 
+const ENTRA_EXAMPLES: &str = "\
+Examples:
+  gatepost entra-script > register.ps1
+  gatepost entra-script --provider contoso --variant rbac";
+
 const HASH_EXAMPLES: &str = "\
 Examples:
   gatepost password hash
@@ -176,6 +195,9 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
             let show = if *show_claims { token::Show::Claims } else { token::Show::Token };
             let resource = resource.as_deref();
             token::token(arguments, &token::Ask { mailbox, resource, form, show })
+        }
+        Command::EntraScript { provider, variant } => {
+            entra_script::entra_script(&arguments.load()?, provider.as_deref(), *variant)
         }
         Command::Password(PasswordCommand::Hash) => password::hash(),
         #[cfg(feature = "demo")]

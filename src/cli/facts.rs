@@ -75,25 +75,26 @@ impl Facts {
     }
 }
 
-/// What needs no quotes stays bare; the rest stands in single quotes, which both kinds of shell take to
-/// the letter. What would end them is doubled: PowerShell counts typographic quotes among them. A
-/// quote in an address is rare enough that the POSIX shell, which has no such form, may not get it.
+/// What needs no quotes stays bare.
 fn quoted(fact: &str) -> Cow<'_, str> {
     let plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '_' | '-' | '/' | ':');
     let starts_well = fact.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if starts_well && fact.chars().all(plain) {
-        return fact.into();
-    }
-    let mut text = String::from("'");
-    for c in fact.chars() {
+    if starts_well && fact.chars().all(plain) { fact.into() } else { literal(fact).into() }
+}
+
+/// The text in single quotes, which PowerShell takes to the letter. What would end them is doubled, and
+/// it counts typographic quotes among that. Quotes aside, a POSIX shell reads it alike.
+pub(super) fn literal(text: &str) -> String {
+    let mut literal = String::from("'");
+    for c in text.chars().filter(|c| !c.is_control()) {
         if matches!(c, '\'' | '\u{2018}'..='\u{201b}') {
-            text.push(c);
+            literal.push(c);
         }
-        text.push(c);
+        literal.push(c);
     }
-    text.push('\'');
-    text.into()
+    literal.push('\'');
+    literal
 }
 
 #[cfg(test)]
