@@ -42,6 +42,7 @@ use directory::Place;
 use request::Request;
 
 pub(crate) use grants::lifetime;
+pub(crate) use scope::known as resource;
 
 /// The HTTP side of the stand-in.
 #[derive(Clone)]

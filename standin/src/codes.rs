@@ -16,6 +16,9 @@ const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 /// Letters of a user code.
 const USER_CODE_LENGTH: usize = 9;
 
+/// How long a code is remembered after its end, to be called stale and not unknown.
+const MEMORY: Duration = Duration::from_secs(3600);
+
 /// All codes of one stand-in.
 #[derive(Debug, Default)]
 pub(crate) struct Codes {
@@ -90,8 +93,9 @@ impl Codes {
     pub(crate) fn authorize(&self, authorization: Authorization, lifetime: Duration) -> String {
         let code = format!("1.A{}", URL_SAFE_NO_PAD.encode(entropy::octets::<96>()));
         let expires = Instant::now() + lifetime;
-        self.authorizations()
-            .insert(code.clone(), Issued { authorization, expires, redeemed: false });
+        let mut authorizations = self.authorizations();
+        authorizations.retain(|_, issued| issued.expires + MEMORY > Instant::now());
+        authorizations.insert(code.clone(), Issued { authorization, expires, redeemed: false });
         code
     }
 
@@ -124,7 +128,9 @@ impl Codes {
             expires: Instant::now() + lifetime,
             decision: Decision::Pending,
         };
-        self.devices().push(device.clone());
+        let mut devices = self.devices();
+        devices.retain(|device| device.expires + MEMORY > Instant::now());
+        devices.push(device.clone());
         device
     }
 

@@ -1,5 +1,6 @@
-//! An imitation of Microsoft 365 for tests and demonstrations: the token endpoint of an Entra tenant, Exchange Online's
-//! IMAP, POP3 and SMTP submission servers, and the mail of a few mailboxes.
+//! An imitation of Microsoft 365 for tests and demonstrations: the token endpoint and the sign-in pages of an Entra tenant,
+//! the endpoints of managed identities, Exchange Online's IMAP, POP3 and SMTP submission servers, and the mail of a few
+//! mailboxes. Google's token endpoint stands beside them.
 //!
 //! It listens on 127.0.0.1 at ports that the system picks, with a certificate of its own certificate authority, and says
 //! what the real servers are known to say, refusals included. [`Knobs`] make it misbehave. It knows nothing of gatepost, so

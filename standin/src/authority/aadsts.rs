@@ -12,7 +12,7 @@ use numbers::{Kind, kind};
 
 /// A no of the authority.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     code: u32,
     /// The `error`, where it is not the number's usual one.
     error: Option<&'static str>,
@@ -48,12 +48,12 @@ impl Refusal {
     }
 
     /// What stands in the redirect's `error`.
-    pub(super) fn error(&self) -> &'static str {
+    pub(crate) fn error(&self) -> &'static str {
         self.error.unwrap_or_else(|| kind(self.code).error)
     }
 
     /// What stands on an error page and in the redirect's `error_description`.
-    pub(super) fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         format!("AADSTS{}: {}", self.code, self.text)
     }
 }

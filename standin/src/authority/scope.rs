@@ -113,7 +113,7 @@ fn graph(cloud: NationalCloud) -> &'static str {
 }
 
 /// A resource that the tenant has.
-fn known(cloud: NationalCloud, resource: &str) -> Result<&'static str, Refusal> {
+pub(crate) fn known(cloud: NationalCloud, resource: &str) -> Result<&'static str, Refusal> {
     let resource = resource.trim_end_matches('/');
     let found = resources(cloud).iter().find(|known| **known == resource);
     found.copied().ok_or_else(|| {
