@@ -6,6 +6,7 @@
 mod bounds;
 mod document;
 mod excerpt;
+mod hooks;
 mod host;
 mod listener;
 mod mailbox;
@@ -16,6 +17,7 @@ mod problem;
 mod provider;
 mod secret;
 mod span;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::slice;
@@ -30,8 +32,11 @@ use mailbox::{Mailboxes, Providers};
 use problem::Report;
 
 use crate::mailbox::{Directory, KEY_LENGTH, Provider};
+use crate::notice::Hooks;
+use crate::notice::expiry::Expiry;
 use crate::relay::{Limits, Timeouts};
 use crate::secret::Secret;
+use crate::store::KeySource;
 use crate::tls::Trust;
 
 pub use listener::{Address, Listener, Proxies, TLS_MODES};
@@ -46,12 +51,18 @@ pub struct Config {
     pub name: String,
     /// Where what must survive a restart is kept. May not exist yet.
     pub state_directory: PathBuf,
+    /// Where the key comes from that seals what is kept there.
+    pub store_key: KeySource,
     /// Files of trust roots in PEM, found to hold some, on top of the system's.
     pub ca_files: Vec<PathBuf>,
     /// What to listen on; at least one.
     pub listeners: Vec<Listener>,
     /// Who keeps mailboxes, in the order of their names.
     pub providers: Vec<Arc<Provider>>,
+    /// When client secrets end, as far as it is said.
+    pub expiries: Vec<Expiry>,
+    /// Who is told what needs a person.
+    pub hooks: Hooks,
     /// Who may log in.
     pub directory: Arc<Directory>,
     /// How long to wait.
@@ -98,6 +109,11 @@ pub enum LogLevel {
 }
 
 impl Config {
+    /// The folder of the refresh tokens: one of its own, whose mode is theirs.
+    pub fn sign_ins(&self) -> PathBuf {
+        self.state_directory.join("sign-ins")
+    }
+
     /// Reads the file at `path` and all the files and secrets it names. Waits for the commands that
     /// print secrets, if it names any.
     ///
@@ -117,7 +133,7 @@ impl Config {
     fn read(mut root: Section<'_>, key: &Secret<[u8; KEY_LENGTH]>, report: &Report<'_>) -> Self {
         let name = name(&mut root, report);
         let state_directory = root.file("state_directory", report);
-        let providers = providers(&mut root, report);
+        let (providers, expiries) = providers(&mut root, report);
         let listeners = listeners(&mut root, &providers, report);
         let directory = directory(&mut root, &providers, Directory::new(key), report);
         let mut tls = root.section("tls", report);
@@ -128,9 +144,12 @@ impl Config {
             name: name.unwrap_or_else(host::default_name),
             state_directory: state_directory
                 .map_or_else(place::state_directory, Spanned::into_inner),
+            store_key: store::read(root.section("store", report), report),
             ca_files,
             listeners,
             providers: providers.into_values().flatten().collect(),
+            expiries,
+            hooks: hooks::read(root.section("hooks", report), report),
             directory: Arc::new(directory),
             timeouts: Timeouts::read(root.section("timeouts", report), report),
             limits: Limits::read(root.section("limits", report), report),
@@ -151,13 +170,14 @@ fn name(root: &mut Section<'_>, report: &Report<'_>) -> Option<String> {
     Some(name.into_inner())
 }
 
-fn providers(root: &mut Section<'_>, report: &Report<'_>) -> Providers {
-    let mut providers = Providers::new();
-    for (name, section) in root.named_sections("provider", report) {
+fn providers(root: &mut Section<'_>, report: &Report<'_>) -> (Providers, Vec<Expiry>) {
+    let (mut providers, mut expiries) = (Providers::new(), Vec::new());
+    for (name, mut section) in root.named_sections("provider", report) {
+        expiries.extend(hooks::expiry(name.get_ref(), &mut section, report));
         let provider = provider::read(&name, section, report);
         providers.insert(name.into_inner(), provider);
     }
-    providers
+    (providers, expiries)
 }
 
 fn listeners(root: &mut Section<'_>, providers: &Providers, report: &Report<'_>) -> Vec<Listener> {

@@ -5,6 +5,8 @@ mod certificates;
 mod gate;
 pub mod proxy;
 mod reload;
+mod upkeep;
+mod way;
 
 use std::fmt;
 use std::io;
@@ -20,20 +22,22 @@ use tracing::{info, warn};
 
 use crate::config::{Address, Config};
 use crate::relay::Relay;
-use crate::store::{self, Store};
-use crate::tls::{self, Trust};
-use crate::tokens::{self, Tokens, http_client};
+use crate::store;
+use crate::tls;
 use bound::Bound;
 use gate::{Door, Hall};
 use reload::{Fixed, Requests};
+use upkeep::{Upkeep, Watch};
 
 pub use bound::{Handed, Spot};
 pub use reload::Reloader;
+pub use way::engine;
 
 /// A service whose listeners are bound, so that clients can connect.
 pub struct Daemon {
     relay: Relay,
     gates: Vec<Gate>,
+    upkeep: Upkeep,
     handed: Handed,
     requests: Requests,
     fixed: Fixed,
@@ -108,7 +112,7 @@ impl Daemon {
     /// # Errors
     /// The first thing that is of no use.
     pub async fn bind_with(config: Config, mut handed: Handed) -> Result<Self, Error> {
-        let relay = relay(&config)?;
+        let (relay, upkeep) = way::relay(&config)?;
         let mut gates = Vec::new();
         for listener in &config.listeners {
             let (door, mode) = (Arc::new(Door::new(listener)), listener.mode);
@@ -117,7 +121,7 @@ impl Daemon {
             }
         }
         let fixed = Fixed::of(&config);
-        Ok(Self { relay, gates, handed, requests: Requests::default(), fixed })
+        Ok(Self { relay, gates, upkeep, handed, requests: Requests::default(), fixed })
     }
 
     /// Where it listens on networks: protocol and address, in the configuration's order.
@@ -150,6 +154,7 @@ impl Daemon {
             gates: self.gates,
             handed: self.handed,
             accepting: TaskTracker::new(),
+            upkeep: Watch::over(self.upkeep),
             fixed: self.fixed,
         };
         service.attend();
@@ -164,6 +169,7 @@ struct Service {
     gates: Vec<Gate>,
     handed: Handed,
     accepting: TaskTracker,
+    upkeep: Watch,
     fixed: Fixed,
 }
 
@@ -194,6 +200,7 @@ impl Service {
     }
 
     async fn finish(self) {
+        self.upkeep.end();
         for gate in &self.gates {
             gate.close();
         }
@@ -240,19 +247,4 @@ impl Gate {
             let _ = std::fs::remove_file(path);
         }
     }
-}
-
-fn relay(config: &Config) -> Result<Relay, Error> {
-    let trust = Trust::load(&config.ca_files).map_err(Error::Tls)?;
-    let limits = tokens::Limits {
-        connect: config.timeouts.connect,
-        total: config.timeouts.token_request,
-        body: config.limits.token_response,
-        ..tokens::Limits::default()
-    };
-    let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
-    let store = Store::open(config.state_directory.join("sign-ins")).map_err(Error::Store)?;
-    let tokens = Tokens::new(http, store, limits);
-    let shared = (Arc::clone(&config.directory), tokens, trust);
-    Ok(Relay::new(config.name.clone(), shared, config.timeouts, config.limits))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::secret::Secret;
 
 pub use directory::{Directory, KEY_LENGTH, Password, UserTaken};
-pub use provider::{Provider, Service};
+pub use provider::{Margin, Provider, Service};
 
 /// A mailbox that logins lead to.
 #[derive(Debug)]
@@ -20,4 +20,12 @@ pub struct Mailbox {
     pub provider: Arc<Provider>,
     /// The refresh token to start from, where the configuration holds one.
     pub refresh_token: Option<Secret<String>>,
+}
+
+impl Mailbox {
+    /// Whether both are the same mailbox at the same provider, under whichever user name.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.address.eq_ignore_ascii_case(&other.address)
+            && self.provider.name == other.provider.name
+    }
 }

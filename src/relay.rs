@@ -3,7 +3,6 @@
 mod admission;
 mod bounds;
 mod client;
-mod discretion;
 mod entrance;
 mod failures;
 mod memory;
@@ -27,8 +26,7 @@ use crate::sasl::Login;
 use crate::tls::Trust;
 use crate::tokens::{Again, Bearer, Tokens};
 use crate::wire::{End, Halt, Handshake, Patience, Socket, Traffic, Wire, dial, splice};
-use client::Client;
-use discretion::discreet;
+use client::{Client, report};
 use failures::Failures;
 use memory::Memory;
 
@@ -126,11 +124,12 @@ impl Relay {
     /// Tells a client in its protocol why there is no room, and closes.
     pub async fn turn_away(&self, entrance: &Entrance, socket: Socket, refusal: Refusal) {
         let privacy = entrance.opening.at_first();
-        let client = Client::new(socket, entrance, self.terms(privacy, Vec::new()));
-        // In clear words don't reach a client that waits for TLS.
-        if privacy != Privacy::Tls {
-            client.part(Halt::Refused(refusal), LAST_WORD).await;
+        if privacy == Privacy::Tls {
+            // Words in clear don't reach a client that waits for TLS.
+            return report(&refusal);
         }
+        let client = Client::new(socket, entrance, self.terms(privacy, Vec::new()));
+        client.part(Halt::Refused(refusal), LAST_WORD).await;
     }
 
     async fn through(
@@ -180,10 +179,16 @@ impl Relay {
             // Boxed: a client that hasn't offered a login shouldn't carry the room for one.
             match Box::pin(self.open(client.protocol(), login, (source, place))).await {
                 Ok(opened) => return Ok(Some(opened)),
+                // No room at the mailbox, which is the connection's end in any protocol.
                 Err(refusal) if refusal.cause == Cause::TooManyConnections => {
                     return Err(refusal.into());
                 }
-                Err(refusal) => client.refuse(&refusal, self.timeouts.login_idle).await?,
+                Err(refusal) => {
+                    client.refuse(&refusal, self.timeouts.login_idle).await?;
+                    if refusal.ends_talk() {
+                        return Ok(None);
+                    }
+                }
             }
         }
         Err(Refusal::new(Cause::TooManyFailedLogins, "`failed_logins` under [limits] is reached")
@@ -242,6 +247,7 @@ impl Relay {
             &mailbox.address,
             mailbox.refresh_token.as_ref(),
             &service.scope,
+            service.margin(),
         );
         let (bearer, mut wire) =
             tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
@@ -291,12 +297,12 @@ fn no_service(protocol: &Protocol, mailbox: &Mailbox) -> Refusal {
 }
 
 /// What went wrong between gatepost and the mail host, as far as the session didn't say it itself.
-fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
+pub(crate) fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
     let Service { host, port, .. } = service;
     let unreachable =
         |what: String| Refusal::new(Cause::UpstreamUnreachable, format!("{host}:{port} {what}"));
     match halt {
-        Halt::Refused(refusal) => discreet(refusal),
+        Halt::Refused(refusal) => refusal,
         Halt::Closed => unreachable("closed the connection during the login; it may be overloaded, or the port isn't the protocol's".into()),
         Halt::TimedOut => unreachable("doesn't answer; check that port and security fit, or raise `upstream_reply` under [timeouts]".into()),
         Halt::Tls(error) => unreachable(format!("fails in TLS: {error}; if something on the way replaces certificates, name its root in `ca_file`")),

@@ -1,6 +1,7 @@
 //! TLS of both sides: certificates of listeners, trust in upstreams. The only module that knows how
 //! PEM is read and which cryptography is used.
 
+mod connected;
 mod identity;
 
 use std::fmt;
@@ -13,8 +14,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::{TlsConnector, TlsStream};
+use tokio::net::TcpStream;
+
+pub(crate) use connected::Connected;
 
 pub use identity::{Identity, Look};
 
@@ -69,14 +71,10 @@ impl Trust {
     ///
     /// # Errors
     /// Whatever ends the handshake; a certificate that isn't believed among it.
-    pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    pub(crate) async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<Connected> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a host name"))?;
-        let connected = TlsConnector::from(self.0.clone()).connect(name, stream).await?;
-        Ok(TlsStream::Client(connected))
+        Connected::shake_hands(self.0.clone(), name, stream).await
     }
 
     /// The same trust for an HTTP client of its own.

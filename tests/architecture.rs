@@ -14,9 +14,9 @@ use std::{
 use source::Source;
 
 /// The floors from the ground up: a module names its own floor and those before it.
-const FLOORS: [&str; 13] = [
-    "secret", "sasl", "proto", "oauth", "mailbox", "tls", "wire", "store", "tokens", "relay",
-    "config", "daemon", "cli",
+const FLOORS: [&str; 14] = [
+    "secret", "sasl", "proto", "oauth", "mailbox", "tls", "wire", "store", "notice", "tokens",
+    "relay", "config", "daemon", "cli",
 ];
 
 /// The floors without sockets, files, clocks or a runtime.
@@ -46,6 +46,7 @@ const REVEALS: &[(&str, usize)] = &[
     ("src/config/secret.rs", 1),
     ("src/mailbox/directory.rs", 3),
     ("src/mailbox/password.rs", 1),
+    ("src/notice/hook.rs", 1),
     ("src/oauth/endpoint.rs", 5),
     ("src/proto/imap/upstream.rs", 2),
     ("src/proto/pop3/upstream.rs", 1),
@@ -53,7 +54,9 @@ const REVEALS: &[(&str, usize)] = &[
     ("src/sasl/oauthbearer.rs", 1),
     ("src/sasl/xoauth2.rs", 1),
     ("src/sasl.rs", 2),
+    ("src/store/key.rs", 3),
     ("src/store/record.rs", 2),
+    ("src/store/seal.rs", 1),
     ("src/tokens/authority.rs", 1),
 ];
 

@@ -121,6 +121,7 @@ impl Service {
         self.close(old.into_iter().flatten().collect());
         self.gates.extend(opened);
         self.change_relay(config, trust);
+        self.upkeep.change(config);
         self.attend();
         Ok(())
     }

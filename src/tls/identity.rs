@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::{Error, certificates, fault, private_key, provider};
 
@@ -92,8 +93,7 @@ impl Identity {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let config = Arc::clone(&self.shown().config);
-        let accepted = TlsAcceptor::from(config).accept(stream).await?;
-        Ok(TlsStream::Server(accepted))
+        TlsAcceptor::from(config).accept(stream).await
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {

@@ -44,6 +44,15 @@ impl Socket {
         }
     }
 
+    /// The socket of an upstream, which is reached over a network always.
+    pub(super) fn network(self) -> io::Result<TcpStream> {
+        match self {
+            Self::Tcp(stream) => Ok(stream),
+            #[cfg(unix)]
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Asks the system to send small replies at once and to notice a peer that is gone.
     pub(super) fn attend(&self) {
         #[cfg_attr(not(unix), allow(irrefutable_let_patterns))]

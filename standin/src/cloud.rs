@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio_rustls::TlsAcceptor;
 
+use crate::codes::Codes;
 use crate::counters::Counters;
 use crate::dialogue::Transcript;
 use crate::knobs::Knobs;
@@ -17,8 +18,12 @@ pub(crate) struct Cloud {
     pub(crate) transcript: Transcript,
     pub(crate) store: MailStore,
     pub(crate) tokens: Tokens,
+    pub(crate) codes: Codes,
+    /// What App Service puts into the environment variable `IDENTITY_HEADER`.
+    pub(crate) identity_header: String,
     pub(crate) tls: TlsAcceptor,
     pub(crate) submissions: crate::smtp::Submissions,
+    pub(crate) drafts: crate::graph::Drafts,
     knobs: Mutex<Knobs>,
     tenant: Mutex<Tenant>,
 }
@@ -30,8 +35,11 @@ impl Cloud {
             transcript: Transcript::default(),
             store: MailStore::default(),
             tokens: Tokens::default(),
+            codes: Codes::default(),
+            identity_header: crate::entropy::guid(),
             tls,
             submissions: crate::smtp::Submissions::default(),
+            drafts: crate::graph::Drafts::default(),
             knobs: Mutex::default(),
             tenant: Mutex::new(tenant),
         }
