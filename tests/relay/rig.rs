@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use gatepost::config::Config;
-use gatepost::daemon::Daemon;
+use gatepost::daemon::{Daemon, Error, Reloader};
 use gatepost::relay::{Arrival, Entrance, Relay};
 use gatepost::store::Store;
 use gatepost::tls::Trust;
@@ -39,6 +39,7 @@ pub(crate) struct Rig {
     pub(crate) standin: Standin,
     pub(crate) journal: Journal,
     addresses: Vec<(&'static str, SocketAddr)>,
+    reloader: Option<Reloader>,
     stop: CancellationToken,
     task: JoinHandle<()>,
     state: TempDir,
@@ -96,9 +97,9 @@ impl Rig {
         let (journal, guard) = Journal::here();
         let daemon = Daemon::bind(configure(state.path(), &standin, difference)).await.unwrap();
         let addresses = daemon.addresses().collect();
-        let stop = CancellationToken::new();
+        let (stop, reloader) = (CancellationToken::new(), Some(daemon.reloader()));
         let task = tokio::spawn(daemon.run(stop.clone()));
-        Self { standin, journal, addresses, stop, task, state, _guard: guard }
+        Self { standin, journal, addresses, reloader, stop, task, state, _guard: guard }
     }
 
     /// A relay without the daemon around it, whose token engine goes by `clock`.
@@ -115,7 +116,13 @@ impl Rig {
             tokio::spawn(accept(socket, entrance, Arc::clone(&relay), stop.clone()));
         }
         let task = tokio::spawn(stop.clone().cancelled_owned());
-        Self { standin, journal, addresses, stop, task, state, _guard: guard }
+        Self { standin, journal, addresses, reloader: None, stop, task, state, _guard: guard }
+    }
+
+    /// Gives the running gatepost a configuration with `difference`.
+    pub(crate) async fn reload(&self, difference: &Difference<'_>) -> Result<(), Error> {
+        let config = configure(self.state.path(), &self.standin, difference);
+        self.reloader.as_ref().unwrap().apply(config).await
     }
 
     /// Stops gatepost and starts it with the same state, by another configuration.
