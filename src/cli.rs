@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod doctor;
 mod entra_script;
+mod examples;
 mod facts;
 mod journal;
 mod key;
@@ -30,7 +31,7 @@ use crate::config::{self, Config, NotFound};
 /// gatepost listens where old programs can reach it, checks their passwords, obtains access tokens for
 /// their mailboxes and connects them to the mail service.
 #[derive(Parser)]
-#[command(name = "gatepost", version, after_help = PLACES, after_long_help = EXAMPLES)]
+#[command(name = "gatepost", version, after_help = examples::PLACES, after_long_help = examples::EXAMPLES)]
 struct Arguments {
     /// The configuration, instead of the first that is in one of the usual places
     #[arg(short, long, value_name = "FILE", env = "GATEPOST_CONFIG", global = true)]
@@ -53,7 +54,7 @@ enum Command {
     /// Reads the configuration, all secrets and certificates it names, and prints what would listen and
     /// lead where. Opens no port and asks no network. Ends with 0 where gatepost could run, with 78
     /// where the configuration is wrong.
-    #[command(after_long_help = CHECK_EXAMPLES)]
+    #[command(after_long_help = examples::CHECK_EXAMPLES)]
     Check,
     /// Make certificates for listeners
     #[command(subcommand)]
@@ -65,7 +66,7 @@ enum Command {
     /// No mail is sent. Ends with 0 where all is well, else with the code of the worst trouble: 78 the
     /// configuration, 77 a missing sign-in or permission, 69 a host that can't be reached, 75 trouble
     /// that passes.
-    #[command(after_long_help = DOCTOR_EXAMPLES)]
+    #[command(after_long_help = examples::DOCTOR_EXAMPLES)]
     Doctor {
         /// The address or user of one mailbox, instead of all
         mailbox: Option<String>,
@@ -77,7 +78,7 @@ enum Command {
     ///
     /// For mutt, msmtp, curl, and scripts that use Graph or EWS: what gatepost would show the mail host.
     /// The token opens the mailbox for about an hour; it goes to the standard output and nowhere else.
-    #[command(after_long_help = TOKEN_EXAMPLES)]
+    #[command(after_long_help = examples::TOKEN_EXAMPLES)]
     Token {
         /// The address or user of the mailbox
         mailbox: String,
@@ -95,7 +96,7 @@ enum Command {
     ///
     /// A commented PowerShell script that registers the application, consents to its permissions and
     /// lets it at the mailboxes that the configuration names. gatepost runs nothing of it.
-    #[command(after_long_help = ENTRA_EXAMPLES)]
+    #[command(after_long_help = examples::ENTRA_EXAMPLES)]
     EntraScript {
         /// The provider, instead of all whose tokens come from Entra
         #[arg(long)]
@@ -129,7 +130,7 @@ enum CertCommand {
     ///
     /// Writes them to certs/ beside the configuration, named for the first HOST. The authority (ca.pem,
     /// ca.key) is made the first time and signs from then on: devices have to be told of it once.
-    #[command(after_long_help = CERT_EXAMPLES)]
+    #[command(after_long_help = examples::CERT_EXAMPLES)]
     New {
         /// The names and addresses that devices connect to
         #[arg(required = true, value_name = "HOST")]
@@ -148,7 +149,7 @@ enum PasswordCommand {
     /// Turn a local password into a hash
     ///
     /// Asks twice on a terminal, else reads one line from the standard input. Prints the hash alone.
-    #[command(after_long_help = HASH_EXAMPLES)]
+    #[command(after_long_help = examples::HASH_EXAMPLES)]
     Hash,
 }
 
@@ -158,7 +159,7 @@ enum KeyCommand {
     ///
     /// For a key file or another secret store, which the configuration names under [store]. Without
     /// such a name gatepost makes a key file of its own in the state directory.
-    #[command(after_long_help = GENERATE_EXAMPLES)]
+    #[command(after_long_help = examples::GENERATE_EXAMPLES)]
     Generate,
     /// Seal all stored sign-ins with a new key
     ///
@@ -167,59 +168,6 @@ enum KeyCommand {
     /// the one to seal with: put the new key above the old one, rotate, then remove the old one.
     Rotate,
 }
-
-const PLACES: &str =
-    "Without -c: $XDG_CONFIG_HOME/gatepost/config.toml, then /etc/gatepost/config.toml.";
-
-const EXAMPLES: &str = "\
-The configuration is the first of
-  --config FILE
-  $GATEPOST_CONFIG
-  $XDG_CONFIG_HOME/gatepost/config.toml, or ~/.config/gatepost/config.toml, except for root
-  /etc/gatepost/config.toml
-  %ProgramData%\\gatepost\\config.toml on Windows
-
-Examples:
-  gatepost check -c ./config.toml
-  gatepost run
-  gatepost password hash";
-
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  gatepost check
-  gatepost check -c ./config.toml && systemctl reload gatepost";
-
-const CERT_EXAMPLES: &str = "\
-Examples:
-  gatepost cert new mail.lan 192.0.2.10
-  gatepost cert new --force mail.lan     # before the old one ends; no restart is needed";
-const GENERATE_EXAMPLES: &str = "\
-Examples:
-  (umask 077; gatepost key generate > /etc/gatepost/store.key)
-  gatepost key generate | systemd-creds encrypt - /etc/credstore.encrypted/gatepost-store";
-
-const DOCTOR_EXAMPLES: &str = "\
-Examples:
-  gatepost doctor
-  gatepost doctor scanner@contoso.example
-  gatepost doctor --json | jq -r '.checks[] | select(.outcome == \"fail\") | .remedy'";
-
-const TOKEN_EXAMPLES: &str = "\
-Examples:
-  gatepost token scanner@contoso.example --show-claims
-  curl -H \"Authorization: Bearer $(gatepost token scanner@contoso.example --resource graph)\" \\
-    https://graph.microsoft.com/v1.0/users/scanner@contoso.example/messages
-  gatepost token scanner@contoso.example --resource ews --json | jq -r .access_token";
-
-const ENTRA_EXAMPLES: &str = "\
-Examples:
-  gatepost entra-script > register.ps1
-  gatepost entra-script --provider contoso --variant rbac";
-
-const HASH_EXAMPLES: &str = "\
-Examples:
-  gatepost password hash
-  pwgen -s 24 1 | tee /dev/stderr | gatepost password hash";
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {

@@ -321,7 +321,7 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
             "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"\nfrom = [\"10.0.0.0/8\", \"8.8.8.0/24\"]",
             &[
                 "passwords would cross the Internet in clear: 8.8.8.0/24 is public",
-                "config.toml:8:24",
+                "config.toml:8:23",
             ],
         ),
         (

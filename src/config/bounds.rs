@@ -74,8 +74,8 @@ impl Default for Limits {
             // What opens at once when that office's network comes back. With `login_delay` it bounds
             // guessing to some two passwords a second.
             strangers_per_address: 32,
-            // Exchange itself takes some twenty of IMAP and three of SMTP.
-            connections_per_mailbox: 64,
+            // A program that opens ever more doesn't fill the house; the services have limits of their own.
+            connections_per_mailbox: 512,
             // One typing error more than people make in a row.
             failed_logins: 3,
             // A token response has 2 to 6 KiB.

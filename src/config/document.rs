@@ -5,12 +5,10 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use toml::value::Date;
 
-use super::network;
 use super::problem::Report;
 use super::span;
 
@@ -120,24 +118,6 @@ impl<'i> Section<'i> {
             report.problem(value.span(), title, "true or false, without quotes");
         }
         found.map(|found| Spanned::new(value.span(), found))
-    }
-
-    /// The network or the networks at `key`.
-    pub(super) fn networks(
-        &mut self,
-        key: &str,
-        report: &Report<'_>,
-    ) -> Option<Vec<Spanned<IpNet>>> {
-        let whole = self.unread.get(key).map(Spanned::span);
-        let texts = self.texts(key, report)?;
-        if let Some(span) = whole.filter(|_| texts.is_empty()) {
-            report.problem(
-                span,
-                format!("{key:?} names no network"),
-                "at least one, or leave it out",
-            );
-        }
-        Some(texts.iter().filter_map(|text| network::read(text, report)).collect())
     }
 
     /// The whole number at `key`.

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use toml::Spanned;
 
 use super::document::{Section, Words, unknown_word};
+use super::network;
 use super::problem::Report;
 use super::secret::exposure;
 use crate::proto::{PROTOCOLS, Privacy, Protocol};
@@ -126,13 +127,13 @@ struct Admission {
 
 impl Admission {
     fn read(section: &mut Section<'_>, report: &Report<'_>) -> Self {
-        let from = section.networks("from", report);
+        let from = network::list(section, "from", report);
         let header = section.switch("proxy_protocol", report);
         let behind = header.is_some_and(|header| header.into_inner());
         if behind && !section.has("proxy_from") {
             section.missing("proxy_from", report);
         }
-        let proxies = section.networks("proxy_from", report);
+        let proxies = network::list(section, "proxy_from", report);
         if let Some(first) = proxies.as_ref().filter(|_| !behind).and_then(|all| all.first()) {
             let label = "set proxy_protocol = true, or leave it out";
             report.problem(first.span(), "proxies without proxy_protocol", label);

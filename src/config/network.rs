@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use toml::Spanned;
 
+use super::document::Section;
 use super::problem::Report;
 
 /// Networks whose addresses aren't routed on the Internet (RFC 6890): loopback, private, link-local,
@@ -32,8 +33,22 @@ pub(super) fn is_public(network: &IpNet) -> bool {
     !NOT_PUBLIC.iter().any(|known| inside(&known))
 }
 
+/// The network or the networks at `key`.
+pub(super) fn list(
+    section: &mut Section<'_>,
+    key: &str,
+    report: &Report<'_>,
+) -> Option<Vec<Spanned<IpNet>>> {
+    let texts = section.texts(key, report)?;
+    if texts.is_empty() {
+        let title = format!("{key:?} names no network");
+        report.problem(section.span(), title, format!("name one in {key}, or leave it out"));
+    }
+    Some(texts.iter().filter_map(|text| read(text, report)).collect())
+}
+
 /// `ADDRESS` or `ADDRESS/BITS`, where the address has nothing beyond the bits.
-pub(super) fn read(text: &Spanned<String>, report: &Report<'_>) -> Option<Spanned<IpNet>> {
+fn read(text: &Spanned<String>, report: &Report<'_>) -> Option<Spanned<IpNet>> {
     let written = text.get_ref().as_str();
     let address = || written.parse::<IpAddr>().ok().map(IpNet::from);
     let Some(network) = written.parse::<IpNet>().ok().or_else(address) else {
