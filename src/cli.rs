@@ -239,7 +239,7 @@ impl Arguments {
     fn certificates(&self, into: Option<&Path>) -> Result<PathBuf, NotFound> {
         match into {
             Some(folder) => Ok(folder.to_owned()),
-            None => Ok(self.path()?.parent().unwrap_or(Path::new("")).join("certs")),
+            None => Ok(self.path()?.parent().unwrap_or_else(|| Path::new("")).join("certs")),
         }
     }
 }

@@ -129,7 +129,7 @@ impl Admission {
     fn read(section: &mut Section<'_>, report: &Report<'_>) -> Self {
         let from = network::list(section, "from", report);
         let header = section.switch("proxy_protocol", report);
-        let behind = header.is_some_and(|header| header.into_inner());
+        let behind = header.is_some_and(Spanned::into_inner);
         if behind && !section.has("proxy_from") {
             section.missing("proxy_from", report);
         }

@@ -30,7 +30,7 @@ const NOT_PUBLIC: &[&str] = &[
 pub(super) fn is_public(network: &IpNet) -> bool {
     let inside =
         |known: &&str| known.parse::<IpNet>().is_ok_and(|known| known.contains(&network.trunc()));
-    !NOT_PUBLIC.iter().any(|known| inside(&known))
+    !NOT_PUBLIC.iter().any(inside)
 }
 
 /// The network or the networks at `key`.

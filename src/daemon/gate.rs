@@ -116,7 +116,7 @@ impl Hall {
                     debug!(%proxy, "the proxy left without a PROXY header");
                 }
                 Err(error) => {
-                    info!(%proxy, %error, "no PROXY header, which proxy_protocol = true demands")
+                    info!(%proxy, %error, "no PROXY header, which proxy_protocol = true demands");
                 }
             }
         });

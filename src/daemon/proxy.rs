@@ -109,7 +109,8 @@ fn ends<A: std::str::FromStr + Into<IpAddr>>(
     let [from, to] = addresses.map(|text| text.parse::<A>().map_err(|_| Malformed));
     let [port, to_port] = ports.map(number);
     // Of no use, but a header without them is none.
-    (to?, to_port?);
+    to?;
+    to_port?;
     Ok(SocketAddr::new(from?.into(), port?))
 }
 
