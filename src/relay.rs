@@ -117,7 +117,9 @@ impl Relay {
         };
         let patience =
             Patience { idle: self.timeouts.session_idle, half_closed: self.timeouts.half_closed };
-        let (traffic, end) = splice(downstream, upstream, clearance, patience).await;
+        // Boxed too: a stranger shouldn't carry the room for it.
+        let splice = Box::pin(splice(downstream, upstream, clearance, patience));
+        let (traffic, end) = splice.await;
         journal(traffic, &end, start.elapsed());
     }
 
@@ -142,11 +144,14 @@ impl Relay {
         let privacy = entrance.opening.privacy(&socket, self.timeouts.first_byte).await;
         let terms = self.terms(privacy, self.honoured(entrance));
         let mut client = Client::new(socket, entrance, terms);
-        let login = timeout(self.timeouts.login_total, self.log_in(&mut client, source, place));
+        // Pinned: `select!` has room for what it is given twice over.
+        let mut login =
+            Box::pin(timeout(self.timeouts.login_total, self.log_in(&mut client, source, place)));
         let outcome = tokio::select! {
-            outcome = login => outcome.unwrap_or(Err(Halt::TimedOut)),
+            outcome = &mut login => outcome.unwrap_or(Err(Halt::TimedOut)),
             () = stop.cancelled() => Err(Refusal::new(Cause::Stopping, "gatepost stops").into()),
         };
+        drop(login);
         match outcome {
             Ok(Some(Opened { wire, ready })) => {
                 let (downstream, clearance) =

@@ -94,7 +94,8 @@ impl Wire {
             match session.advance(&mut self.inbox)? {
                 Step::Read => within(patience, self.read()).await?,
                 Step::Write(bytes) => within(patience, self.write(&bytes)).await?,
-                Step::StartTls => within(patience, self.start_tls(handshake)).await?,
+                // Boxed: who waits for a command shouldn't carry the room for a handshake.
+                Step::StartTls => within(patience, Box::pin(self.start_tls(handshake))).await?,
                 Step::Done(outcome) => return Ok(outcome),
             }
         }

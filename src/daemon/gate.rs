@@ -1,6 +1,7 @@
 //! Where connections come in: who is let through, and where that leads.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -132,8 +133,10 @@ impl Hall {
             Ok(place) => {
                 let arrival = Arrival { socket, source, place };
                 let served = async move {
+                    // Pinned: `select!` has room for what it is given twice over.
+                    let mut served = pin!(relay.serve(&door.entrance, arrival, &hall.stop));
                     tokio::select! {
-                        () = relay.serve(&door.entrance, arrival, &hall.stop) => {}
+                        () = &mut served => {}
                         () = hall.over.cancelled() => {}
                     }
                 };

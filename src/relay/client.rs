@@ -35,7 +35,7 @@ impl<'a> Client<'a> {
             return Ok(());
         }
         let handshake = Handshake::Accept(self.entrance.identity.as_ref());
-        tokio::time::timeout(patience, self.wire.start_tls(&handshake))
+        tokio::time::timeout(patience, Box::pin(self.wire.start_tls(&handshake)))
             .await
             .unwrap_or(Err(Halt::TimedOut))
     }
