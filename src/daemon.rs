@@ -20,7 +20,7 @@ use crate::config::{Config, Listener};
 use crate::notice::Notices;
 use crate::notice::expiry::Expiries;
 use crate::relay::{Entrance, Relay};
-use crate::store::{self, Announced, Store};
+use crate::store::{self, Announced};
 use crate::tls::{self, Trust};
 use crate::tokens::{self, Tokens, http_client};
 use upkeep::Upkeep;
@@ -168,8 +168,7 @@ fn relay(config: &Config) -> Result<(Relay, Upkeep), Error> {
         ..tokens::Limits::default()
     };
     let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
-    let store = Store::open_with(&config.state_directory, config.store_key.clone())
-        .map_err(Error::Store)?;
+    let store = config.store().map_err(Error::Store)?;
     let announced = Arc::new(Announced::open(&config.state_directory));
     let notices = Notices::start(config.hooks.clone(), Arc::clone(&announced), http.clone());
     let clock: tokens::Clock = Arc::new(SystemTime::now);

@@ -21,7 +21,7 @@ use crate::sasl::Login;
 use crate::tls::{Identity, Trust};
 use crate::tokens::{Again, Bearer, Tokens};
 use crate::wire::{End, Halt, Handshake, Patience, Traffic, Wire, dial, splice};
-use client::Client;
+use client::{Client, report};
 use memory::Memory;
 
 /// What all connections share.
@@ -137,11 +137,12 @@ impl Relay {
     pub async fn turn_away(&self, entrance: &Entrance, stream: TcpStream) {
         let refusal =
             Refusal::new(Cause::TooManyConnections, "`connections` under [limits] is reached");
-        let client = Client::new(stream, entrance, self.terms(entrance, Vec::new()));
-        // In clear words don't reach a client that waits for TLS.
-        if entrance.privacy != Privacy::Tls {
-            client.part(Halt::Refused(refusal), LAST_WORD).await;
+        if entrance.privacy == Privacy::Tls {
+            // Words in clear don't reach a client that waits for TLS.
+            return report(&refusal);
         }
+        let client = Client::new(stream, entrance, self.terms(entrance, Vec::new()));
+        client.part(Halt::Refused(refusal), LAST_WORD).await;
     }
 
     async fn through(
@@ -183,7 +184,12 @@ impl Relay {
             };
             match self.open(client.protocol(), login).await {
                 Ok(opened) => return Ok(Some(opened)),
-                Err(refusal) => client.refuse(&refusal, self.timeouts.login_idle).await?,
+                Err(refusal) => {
+                    client.refuse(&refusal, self.timeouts.login_idle).await?;
+                    if refusal.ends_talk() {
+                        return Ok(None);
+                    }
+                }
             }
         }
         Err(Refusal::new(Cause::TooManyFailedLogins, "`failed_logins` under [limits] is reached")

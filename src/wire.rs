@@ -3,6 +3,7 @@
 mod dial;
 mod splice;
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,11 +13,11 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsStream;
+use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
 
 use crate::proto::{Inbox, Refusal, Session, Step};
-use crate::tls::{Identity, Trust};
+use crate::tls::{Connected, Identity, Trust};
 
 pub use dial::{Unreachable, dial};
 pub use splice::{End, Patience, Traffic, splice};
@@ -29,8 +30,9 @@ pub struct Wire {
 
 enum Stream {
     Plain(TcpStream),
-    // Boxed: an idle connection in clear shouldn't carry the room for TLS.
-    Tls(Box<TlsStream<TcpStream>>),
+    // Both boxed: an idle connection in clear shouldn't carry the room for TLS.
+    Accepted(Box<TlsStream<TcpStream>>),
+    Connected(Box<Connected>),
     /// A TLS handshake took the stream and failed.
     Gone,
 }
@@ -114,22 +116,23 @@ impl Wire {
         let Stream::Plain(stream) = std::mem::replace(&mut self.stream, Stream::Gone) else {
             return Err(Halt::Tls(io::Error::other("TLS is up already")));
         };
-        let stream = match handshake {
-            Handshake::Accept(Some(identity)) => identity.accept(stream).await,
-            Handshake::Accept(None) => Err(io::Error::other("no certificate here")),
-            Handshake::Connect(trust, host) => trust.connect(host, stream).await,
-        };
-        self.stream = Stream::Tls(Box::new(stream.map_err(Halt::Tls)?));
+        self.stream = shake_hands(stream, handshake).await.map_err(Halt::Tls)?;
         Ok(())
     }
 
-    /// Sends a last word and closes; a peer that doesn't take it within `patience` goes without.
+    /// Sends a last word and closes; a peer that doesn't take it within `patience` goes without. What
+    /// it still sends is taken and dropped: closing over unread bytes resets the connection, and a
+    /// reset overtakes the last word.
     pub async fn farewell(mut self, words: &[u8], patience: Duration) {
         let last = async {
             self.write(words).await?;
-            self.stream.shutdown().await.map_err(Halt::Broken)
+            self.stream.shutdown().await.map_err(Halt::Broken)?;
+            loop {
+                self.inbox.drain();
+                self.read().await?;
+            }
         };
-        let _ = timeout(patience, last).await;
+        let _: Result<Result<Infallible, Halt>, _> = timeout(patience, last).await;
     }
 
     /// Sends `bytes`, all of them.
@@ -156,6 +159,18 @@ impl Wire {
     }
 }
 
+async fn shake_hands(stream: TcpStream, handshake: &Handshake<'_>) -> io::Result<Stream> {
+    match handshake {
+        Handshake::Accept(Some(identity)) => {
+            Ok(Stream::Accepted(Box::new(identity.accept(stream).await?)))
+        }
+        Handshake::Accept(None) => Err(io::Error::other("no certificate here")),
+        Handshake::Connect(trust, host) => {
+            Ok(Stream::Connected(Box::new(trust.connect(host, stream).await?)))
+        }
+    }
+}
+
 async fn within<T>(
     patience: Duration,
     work: impl Future<Output = Result<T, Halt>>,
@@ -171,7 +186,8 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Accepted(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Connected(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -185,7 +201,8 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Accepted(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Connected(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -193,7 +210,8 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Accepted(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Connected(stream) => Pin::new(stream).poll_flush(cx),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -201,7 +219,8 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Accepted(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Connected(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Exit, Failure};
 use crate::config::Config;
-use crate::store::{KeySource, Keys, Store};
+use crate::store::{KeySource, Keys};
 
 /// Prints a new key, alone on its line.
 pub(super) fn generate() -> Result<(), Failure> {
@@ -16,8 +16,7 @@ pub(super) fn generate() -> Result<(), Failure> {
 /// # Errors
 /// Where not all are: the old key is then still needed.
 pub(super) fn rotate(config: &Config) -> Result<(), Failure> {
-    let store = Store::open_with(&config.state_directory, config.store_key.clone());
-    let rotation = store.and_then(|store| store.rotate());
+    let rotation = config.store().and_then(|store| store.rotate());
     let rotation = rotation.map_err(|trouble| {
         Failure::new(Exit::Io, format!("{trouble}\nThe old key is still needed; run this again."))
     })?;

@@ -198,7 +198,7 @@ fn relay(config: &Config, clock: Clock) -> Relay {
 
 fn configure(folder: &Path, standin: &Standin, difference: &Difference<'_>) -> Config {
     std::fs::write(folder.join("ca.pem"), standin.ca_pem()).unwrap();
-    super::tls::write_certificate(folder);
+    super::certificate::write_certificate(folder);
     let path = folder.join("config.toml");
     std::fs::write(&path, configuration(standin, difference)).unwrap();
     Config::load(&path).unwrap_or_else(|error| panic!("{error}"))
