@@ -161,7 +161,7 @@ async fn a_sign_in_in_use_costs_no_request_of_its_own() {
 #[tokio::test]
 async fn a_refresh_token_that_is_never_replaced_is_still_known_to_be_used() {
     let house = House::new().await;
-    house.authority.rotate(false);
+    house.authority.keep_refresh_tokens();
     house.sign_in(ALICE, "refresh-0");
     for week in 1..=3 {
         house.pass(8 * DAY);
@@ -251,12 +251,12 @@ async fn a_sign_in_by_another_process_is_taken_up_without_a_restart() {
 async fn a_sign_in_during_a_renewal_stays() {
     let house = House::new().await;
     house.sign_in(ALICE, "refresh-0");
-    house.authority.hold(true);
+    house.authority.hold();
     let renewal = house.bearer(ALICE, minutes(5));
     let sign_in = async {
         house.authority.arrived(1).await;
         house.sign_in(ALICE, "signed-in");
-        house.authority.hold(false);
+        house.authority.release();
     };
     tokio::join!(renewal, sign_in).0.unwrap();
     assert_eq!(house.stored(ALICE), "signed-in");
@@ -285,7 +285,7 @@ async fn a_thousand_mailboxes_wait_for_the_authority_together() {
     for address in &addresses {
         house.sign_in(address, "refresh-0");
     }
-    house.authority.hold(true);
+    house.authority.hold();
     let start = Instant::now();
     let mut logins = JoinSet::new();
     for address in addresses {
@@ -293,7 +293,7 @@ async fn a_thousand_mailboxes_wait_for_the_authority_together() {
         logins.spawn(async move { house.bearer(&address, Margin::Half).await.unwrap() });
     }
     house.authority.arrived(1000).await;
-    house.authority.hold(false);
+    house.authority.release();
     assert_eq!(logins.join_all().await.len(), 1000);
     assert_eq!(house.authority.requests(), 1000);
     println!("1000 cold tokens, rotated and on disk: {:?}", start.elapsed());
@@ -304,7 +304,7 @@ async fn a_hanging_authority_delays_nobody_who_has_a_token() {
     let house = House::new().await;
     house.sign_in(ALICE, "refresh-0");
     house.bearer(ALICE, minutes(5)).await.unwrap();
-    house.authority.hold(true);
+    house.authority.hold();
     // Due for renewal, and below what IMAP would rather have.
     house.pass(1900);
     for margin in [minutes(5), minutes(15), Margin::Half] {

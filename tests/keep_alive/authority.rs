@@ -48,14 +48,19 @@ impl Authority {
         self.arrived.clone().wait_for(|arrived| *arrived >= count).await.unwrap();
     }
 
-    /// Whether requests wait for their answers.
-    pub(crate) fn hold(&self, held: bool) {
-        self.behaviour.send_modify(|behaviour| behaviour.held = held);
+    /// Has requests wait for their answers.
+    pub(crate) fn hold(&self) {
+        self.behaviour.send_modify(|behaviour| behaviour.held = true);
     }
 
-    /// Whether each answer has another refresh token.
-    pub(crate) fn rotate(&self, rotates: bool) {
-        self.behaviour.send_modify(|behaviour| behaviour.rotates = rotates);
+    /// Ends their wait.
+    pub(crate) fn release(&self) {
+        self.behaviour.send_modify(|behaviour| behaviour.held = false);
+    }
+
+    /// Gives no new refresh tokens any more.
+    pub(crate) fn keep_refresh_tokens(&self) {
+        self.behaviour.send_modify(|behaviour| behaviour.rotates = false);
     }
 }
 
@@ -78,11 +83,10 @@ async fn serve(
         *count += 1;
         number = *count;
     });
-    let Ok(rotates) = behaves.wait_for(|behaviour| !behaviour.held).await.map(|now| now.rotates)
-    else {
+    let Ok(behaviour) = behaves.wait_for(|behaviour| !behaviour.held).await.map(|now| *now) else {
         return;
     };
-    let (status, body) = answer(&form["refresh_token"], number, rotates);
+    let (status, body) = answer(&form["refresh_token"], number, behaviour);
     let length = body.len();
     let reply = format!(
         "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -90,11 +94,11 @@ async fn serve(
     let _ = stream.write_all(reply.as_bytes()).await;
 }
 
-fn answer(refresh_token: &str, number: usize, rotates: bool) -> (u16, String) {
+fn answer(refresh_token: &str, number: usize, behaviour: Behaviour) -> (u16, String) {
     match refresh_token {
         "dead" => (400, r#"{"error":"invalid_grant","error_codes":[700082]}"#.to_owned()),
         "blocked" => (400, r#"{"error":"interaction_required","error_codes":[50076]}"#.to_owned()),
-        _ if rotates => (
+        _ if behaviour.rotates => (
             200,
             format!(
                 r#"{{"expires_in":3600,"access_token":"a{number}","refresh_token":"r{number}"}}"#
