@@ -34,7 +34,7 @@ use crate::notice::Hooks;
 use crate::notice::expiry::Expiry;
 use crate::relay::{Limits, Timeouts};
 use crate::secret::Secret;
-use crate::store::{KeySource, Store, Trouble};
+use crate::store::KeySource;
 use crate::tls::Trust;
 
 pub use listener::{Certificate, Listener, TLS_MODES};
@@ -107,6 +107,11 @@ pub enum LogLevel {
 }
 
 impl Config {
+    /// The folder of the refresh tokens: one of its own, whose mode is theirs.
+    pub fn sign_ins(&self) -> PathBuf {
+        self.state_directory.join("sign-ins")
+    }
+
     /// Reads the file at `path` and all the files and secrets it names. Waits for the commands that
     /// print secrets, if it names any.
     ///
@@ -120,14 +125,6 @@ impl Config {
         let report = Report::new(path, &text);
         let draft = Self::read(Section::root(table), &Secret::new(key), &report);
         Ok(Self { warnings: report.close()?, ..draft })
-    }
-
-    /// The store of sign-ins, which is made if need be.
-    ///
-    /// # Errors
-    /// As of [`Store::open_with`].
-    pub fn store(&self) -> Result<Store, Trouble> {
-        Store::open_with(self.state_directory.join("sign-ins"), self.store_key.clone())
     }
 
     /// What the file says, with defaults in place of what is wrong: all of it shall be reported.

@@ -20,7 +20,7 @@ use crate::config::{Config, Listener};
 use crate::notice::Notices;
 use crate::notice::expiry::Expiries;
 use crate::relay::{Entrance, Relay};
-use crate::store::{self, Announced};
+use crate::store::{self, Announced, Store};
 use crate::tls::{self, Trust};
 use crate::tokens::{self, Tokens, http_client};
 use upkeep::Upkeep;
@@ -160,15 +160,7 @@ pub fn entrances(listeners: &[Listener]) -> Vec<Arc<Entrance>> {
 }
 
 fn relay(config: &Config) -> Result<(Relay, Upkeep), Error> {
-    let trust = Trust::load(&config.ca_files).map_err(Error::Tls)?;
-    let limits = tokens::Limits {
-        connect: config.timeouts.connect,
-        total: config.timeouts.token_request,
-        body: config.limits.token_response,
-        ..tokens::Limits::default()
-    };
-    let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
-    let store = config.store().map_err(Error::Store)?;
+    let Way { http, store, limits, trust } = Way::prepare(config)?;
     let announced = Arc::new(Announced::open(&config.state_directory));
     let notices = Notices::start(config.hooks.clone(), Arc::clone(&announced), http.clone());
     let clock: tokens::Clock = Arc::new(SystemTime::now);
@@ -177,6 +169,40 @@ fn relay(config: &Config) -> Result<(Relay, Upkeep), Error> {
     let upkeep = Upkeep::new(tokens.clone(), &config.directory, expiries);
     let shared = (Arc::clone(&config.directory), tokens, trust);
     Ok((Relay::new(config.name.clone(), shared, config.timeouts, config.limits), upkeep))
+}
+
+/// The token engine of a configuration, for a command that ends soon, and the certificates that it
+/// believes.
+///
+/// # Errors
+/// Trust roots or a state directory that are of no use.
+pub fn engine(config: &Config) -> Result<(Tokens, Trust), Error> {
+    let Way { http, store, limits, trust } = Way::prepare(config)?;
+    Ok((Tokens::new(http, store, limits), trust))
+}
+
+/// The way to authorities and sign-ins, as a configuration has it.
+struct Way {
+    http: reqwest::Client,
+    store: Store,
+    limits: tokens::Limits,
+    trust: Trust,
+}
+
+impl Way {
+    fn prepare(config: &Config) -> Result<Self, Error> {
+        let trust = Trust::load(&config.ca_files).map_err(Error::Tls)?;
+        let limits = tokens::Limits {
+            connect: config.timeouts.connect,
+            total: config.timeouts.token_request,
+            body: config.limits.token_response,
+            ..tokens::Limits::default()
+        };
+        let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
+        let store =
+            Store::open_with(config.sign_ins(), config.store_key.clone()).map_err(Error::Store)?;
+        Ok(Self { http, store, limits, trust })
+    }
 }
 
 /// What an accept loop needs.

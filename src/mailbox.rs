@@ -21,3 +21,11 @@ pub struct Mailbox {
     /// The refresh token to start from, where the configuration holds one.
     pub refresh_token: Option<Secret<String>>,
 }
+
+impl Mailbox {
+    /// Whether both are the same mailbox at the same provider, under whichever user name.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.address.eq_ignore_ascii_case(&other.address)
+            && self.provider.name == other.provider.name
+    }
+}

@@ -4,6 +4,7 @@
 //! authority's error means for the operator.
 
 pub mod advice;
+pub mod claims;
 mod client_credentials;
 mod endpoint;
 mod refresh_token;

@@ -313,7 +313,7 @@ fn no_service(protocol: &Protocol, mailbox: &Mailbox) -> Refusal {
 }
 
 /// What went wrong between gatepost and the mail host, as far as the session didn't say it itself.
-fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
+pub(crate) fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
     let Service { host, port, .. } = service;
     let unreachable =
         |what: String| Refusal::new(Cause::UpstreamUnreachable, format!("{host}:{port} {what}"));

@@ -125,6 +125,22 @@ impl Tokens {
         scope: &str,
         margin: Margin,
     ) -> Result<Bearer, Refusal> {
+        let bearer = self.inquire(provider, mailbox, seed, scope, margin).await;
+        bearer.map_err(|failure| failure.refusal(mailbox))
+    }
+
+    /// The same for an operator.
+    ///
+    /// # Errors
+    /// The authority's no, part by part.
+    pub async fn inquire(
+        &self,
+        provider: &Provider,
+        mailbox: &str,
+        seed: Option<&Secret<String>>,
+        scope: &str,
+        margin: Margin,
+    ) -> Result<Bearer, Failure> {
         let errand = Errand::new(provider, mailbox, seed, scope);
         let slot = self.slot(&errand);
         let mut answer = self.ask(&errand, &slot, margin);
@@ -144,7 +160,7 @@ impl Tokens {
                 _ => Ok((held, Origin::Cached)),
             },
         };
-        let (held, origin) = outcome.map_err(|failure| failure.refusal(mailbox))?;
+        let (held, origin) = outcome?;
         Ok(Bearer {
             token: held.access,
             origin,
