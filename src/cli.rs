@@ -102,7 +102,7 @@ enum Command {
     Password(PasswordCommand),
     /// Make and change the keys that seal stored sign-ins
     #[command(subcommand)]
-    Key(KeyCommand),
+    Key(key::Command),
     /// Show the whole chain on this machine, against a built-in stand-in for Microsoft 365
     ///
     /// Sends a message through gatepost by SMTP and reads it back by IMAP, with a user name and a
@@ -125,22 +125,6 @@ enum PasswordCommand {
     Hash,
 }
 
-#[derive(Subcommand)]
-enum KeyCommand {
-    /// Print a new key
-    ///
-    /// For a key file or another secret store, which the configuration names under [store]. Without
-    /// such a name gatepost makes a key file of its own in the state directory.
-    #[command(after_long_help = GENERATE_EXAMPLES)]
-    Generate,
-    /// Seal all stored sign-ins with a new key
-    ///
-    /// May be run beside a running service, and again after a crash: the old key goes when every
-    /// sign-in is sealed with the new one. Where the configuration names the keys, its first key is
-    /// the one to seal with: put the new key above the old one, rotate, then remove the old one.
-    Rotate,
-}
-
 const PLACES: &str =
     "Without -c: $XDG_CONFIG_HOME/gatepost/config.toml, then /etc/gatepost/config.toml.";
 
@@ -161,11 +145,6 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   gatepost check
   gatepost check -c ./config.toml && systemctl reload gatepost";
-
-const GENERATE_EXAMPLES: &str = "\
-Examples:
-  (umask 077; gatepost key generate > /etc/gatepost/store.key)
-  gatepost key generate | systemd-creds encrypt - /etc/credstore.encrypted/gatepost-store";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -223,8 +202,7 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
             entra_script::entra_script(&arguments.load()?, provider.as_deref(), *variant)
         }
         Command::Password(PasswordCommand::Hash) => password::hash(),
-        Command::Key(KeyCommand::Generate) => key::generate(),
-        Command::Key(KeyCommand::Rotate) => key::rotate(&arguments.load()?),
+        Command::Key(command) => command.perform(arguments),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {
             demo::run(arguments, if *once { demo::Stay::Once } else { demo::Stay::Up })
