@@ -1,32 +1,48 @@
-//! The authority: the token endpoint of an Entra tenant over HTTPS, and what else a mail server may ask it.
+//! The authority over HTTPS: the token endpoints and sign-in pages of an Entra tenant and of Google, and what else a mail
+//! server may ask them.
 
 mod aadsts;
+mod assertion;
+mod authorize;
+mod client;
+mod device;
+mod directory;
+mod discovery;
 mod disturbance;
+mod google;
 mod grants;
 mod introspection;
+mod page;
+mod redirect;
 mod request;
 mod scope;
+mod sign_in;
+mod version1;
 
-use std::future;
 use std::io;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Path, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderMap, Uri, header};
+use axum::extract::{Extension, Form, Path, Request as HttpRequest, State};
+use axum::http::HeaderMap;
+use axum::http::header::{CACHE_CONTROL, DATE};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use axum::{Router, serve::Listener};
-use serde_json::json;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, copy_bidirectional, duplex};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::calendar::{Utc, unix};
 use crate::cloud::Cloud;
+use crate::http;
+use crate::tenant::NationalCloud;
 use aadsts::Refusal;
+use directory::Place;
 use request::Request;
 
-/// Octets between the TLS stream and the HTTP server: no request of the protocol is larger.
-const BUFFER: usize = 64 << 10;
+pub(crate) use grants::lifetime;
+pub(crate) use scope::known as resource;
 
 /// The HTTP side of the stand-in.
 #[derive(Clone)]
@@ -35,62 +51,89 @@ pub(crate) struct Authority(Router);
 impl Authority {
     pub(crate) fn new(cloud: &Arc<Cloud>) -> Self {
         let router = Router::new()
-            .route("/{tenant}/oauth2/v2.0/token", post(token).get(token_by_get))
-            .route("/{tenant}/v2.0/.well-known/openid-configuration", get(configuration))
+            .merge(entra(NationalCloud::Global))
+            .nest(NationalCloud::UsGovernment.prefix(), entra(NationalCloud::UsGovernment))
+            .nest(NationalCloud::China.prefix(), entra(NationalCloud::China))
+            .nest("/google", google::router())
             .route("/introspect", post(introspection::introspect))
             .route("/tokeninfo", get(introspection::token_info))
+            .layer(middleware::from_fn_with_state(Arc::clone(cloud), dated))
             .with_state(Arc::clone(cloud));
         Self(router)
     }
 
-    /// Serves one connection until it ends. The HTTP server gets one end of a pipe, so that the connection belongs to the
-    /// caller's task and ends with it.
-    pub(crate) async fn serve<S>(&self, mut stream: S) -> io::Result<()>
+    /// Serves one connection until it ends.
+    pub(crate) async fn serve<S>(&self, stream: S) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let (mut near, far) = duplex(BUFFER);
-        let server = axum::serve(Once(Some(far)), self.0.clone()).into_future();
-        tokio::select! {
-            copied = copy_bidirectional(&mut stream, &mut near) => copied.map(drop),
-            ended = server => ended,
-        }
+        http::serve(self.0.clone(), stream).await
     }
 }
 
-/// A listener that accepts one connection.
-struct Once(Option<DuplexStream>);
+/// The authority of one national cloud.
+fn entra(cloud: NationalCloud) -> Router<Arc<Cloud>> {
+    Router::new()
+        .route("/{tenant}/oauth2/v2.0/token", post(token).get(token_by_get))
+        .route("/{tenant}/oauth2/token", post(token_of_version_1).get(token_by_get))
+        .route("/{tenant}/oauth2/v2.0/authorize", get(authorize::show).post(authorize::submit))
+        .route("/{tenant}/oauth2/v2.0/devicecode", post(device::ask))
+        .route("/device", get(device::show).post(device::submit))
+        .route("/{tenant}/v2.0/.well-known/openid-configuration", get(discovery::entra))
+        .layer(Extension(cloud))
+}
 
-impl Listener for Once {
-    type Io = DuplexStream;
-    type Addr = ();
-
-    async fn accept(&mut self) -> (DuplexStream, ()) {
-        match self.0.take() {
-            Some(stream) => (stream, ()),
-            None => future::pending().await,
-        }
+/// Puts the authority's own time into every answer.
+async fn dated(State(cloud): State<Arc<Cloud>>, request: HttpRequest, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let date = Utc::at(unix(cloud.knobs().authority_clock_skew)).http();
+    if let Ok(date) = date.parse() {
+        response.headers_mut().insert(DATE, date);
     }
-
-    fn local_addr(&self) -> io::Result<()> {
-        Ok(())
-    }
+    response
 }
 
 async fn token(
     State(cloud): State<Arc<Cloud>>,
+    Extension(national): Extension<NationalCloud>,
     Path(tenant): Path<String>,
     headers: HeaderMap,
     form: Result<Form<request::Fields>, FormRejection>,
 ) -> Response {
+    let place = Place { cloud: national, tenant };
+    answer(&cloud, place, &headers, form, |request| match request.field("resource") {
+        Some(_) => Err(Refusal::new(901_002)),
+        None => grants::grant(&cloud, &request),
+    })
+    .await
+}
+
+async fn token_of_version_1(
+    State(cloud): State<Arc<Cloud>>,
+    Extension(national): Extension<NationalCloud>,
+    Path(tenant): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<request::Fields>, FormRejection>,
+) -> Response {
+    let place = Place { cloud: national, tenant };
+    answer(&cloud, place, &headers, form, |request| version1::grant(&cloud, request)).await
+}
+
+async fn answer(
+    cloud: &Cloud,
+    place: Place,
+    headers: &HeaderMap,
+    form: Result<Form<request::Fields>, FormRejection>,
+    grant: impl FnOnce(Request) -> Result<Value, Refusal>,
+) -> Response {
     cloud.counters.token_requests.increment();
-    if let Some(response) = disturbance::strike(&cloud).await {
+    if let Some(response) = disturbance::strike(cloud).await {
         return response;
     }
     let answer = form
         .map_err(|_| Refusal::missing("grant_type"))
-        .and_then(|Form(fields)| Request::read(&tenant, &headers, fields))
-        .and_then(|request| grants::grant(&cloud, &request));
+        .and_then(|Form(fields)| Request::read(place, headers, fields))
+        .and_then(grant);
     match answer {
         Ok(answer) => ([(CACHE_CONTROL, "no-store, no-cache")], Json(answer)).into_response(),
         Err(refusal) => refusal.into_response(),
@@ -99,24 +142,4 @@ async fn token(
 
 async fn token_by_get() -> Refusal {
     Refusal::new(900_561)
-}
-
-/// OpenID Connect Discovery 1.0, as far as a client of the mail protocols reads it.
-async fn configuration(Path(tenant): Path<String>, headers: HeaderMap, uri: Uri) -> Response {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host
-        .or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))
-        .unwrap_or("localhost");
-    let base = format!("https://{host}/{tenant}");
-    let document = json!({
-        "issuer": format!("{base}/v2.0"),
-        "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
-        "token_endpoint": format!("{base}/oauth2/v2.0/token"),
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
-        "introspection_endpoint": format!("https://{host}/introspect"),
-        "response_types_supported": ["code"],
-        "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-    });
-    Json(document).into_response()
 }

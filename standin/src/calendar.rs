@@ -26,11 +26,25 @@ impl Utc {
         Self::from(SystemTime::now())
     }
 
+    /// The time that is so many seconds after the start of 1970.
+    pub(crate) fn at(seconds: u64) -> Self {
+        Self::from(UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+
     /// `Sun, 23 Nov 2025 11:12:20 +0000`, RFC 5322.
     pub(crate) fn mail(&self) -> String {
         let Self { year, day, hour, minute, second, weekday, .. } = self;
         format!(
             "{weekday}, {day} {} {year} {hour:02}:{minute:02}:{second:02} +0000",
+            self.month_name()
+        )
+    }
+
+    /// The same time as HTTP's `Date` has it, `Sun, 23 Nov 2025 11:12:20 GMT`, RFC 9110 section 5.6.7.
+    pub(crate) fn http(&self) -> String {
+        let Self { year, day, hour, minute, second, weekday, .. } = self;
+        format!(
+            "{weekday}, {day:02} {} {year} {hour:02}:{minute:02}:{second:02} GMT",
             self.month_name()
         )
     }
@@ -51,6 +65,12 @@ impl Utc {
     pub(crate) fn month_name(&self) -> &'static str {
         MONTHS[(self.month as usize - 1) % 12]
     }
+}
+
+/// Seconds since 1970 by a clock that is `skew` seconds ahead.
+pub(crate) fn unix(skew: i64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_secs().saturating_add_signed(skew)
 }
 
 impl From<SystemTime> for Utc {
@@ -89,23 +109,20 @@ fn civil(days: u64) -> (u64, u64, u64) {
 mod tests {
     use super::*;
 
-    fn at(seconds: u64) -> Utc {
-        Utc::from(UNIX_EPOCH + Duration::from_secs(seconds))
-    }
-
     #[test]
     fn dates_are_printed_in_every_form() {
-        let time = at(1_588_940_010);
+        let time = Utc::at(1_588_940_010);
         assert_eq!(time.mail(), "Fri, 8 May 2020 12:13:30 +0000");
+        assert_eq!(time.http(), "Fri, 08 May 2020 12:13:30 GMT");
         assert_eq!(time.iso(), "2020-05-08T12:13:30.000Z");
         assert_eq!(time.entra(), "2020-05-08 12:13:30Z");
     }
 
     #[test]
     fn leap_days_and_year_ends_are_right() {
-        assert_eq!(at(951_782_400).entra(), "2000-02-29 00:00:00Z");
-        assert_eq!(at(951_868_800).entra(), "2000-03-01 00:00:00Z");
-        assert_eq!(at(4_102_444_799).entra(), "2099-12-31 23:59:59Z");
-        assert_eq!(at(0).mail(), "Thu, 1 Jan 1970 00:00:00 +0000");
+        assert_eq!(Utc::at(951_782_400).entra(), "2000-02-29 00:00:00Z");
+        assert_eq!(Utc::at(951_868_800).entra(), "2000-03-01 00:00:00Z");
+        assert_eq!(Utc::at(4_102_444_799).entra(), "2099-12-31 23:59:59Z");
+        assert_eq!(Utc::at(0).mail(), "Thu, 1 Jan 1970 00:00:00 +0000");
     }
 }

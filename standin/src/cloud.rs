@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio_rustls::TlsAcceptor;
 
+use crate::codes::Codes;
 use crate::counters::Counters;
 use crate::dialogue::Transcript;
 use crate::knobs::Knobs;
@@ -17,6 +18,9 @@ pub(crate) struct Cloud {
     pub(crate) transcript: Transcript,
     pub(crate) store: MailStore,
     pub(crate) tokens: Tokens,
+    pub(crate) codes: Codes,
+    /// What App Service puts into the environment variable `IDENTITY_HEADER`.
+    pub(crate) identity_header: String,
     pub(crate) tls: TlsAcceptor,
     pub(crate) submissions: crate::smtp::Submissions,
     knobs: Mutex<Knobs>,
@@ -30,6 +34,8 @@ impl Cloud {
             transcript: Transcript::default(),
             store: MailStore::default(),
             tokens: Tokens::default(),
+            codes: Codes::default(),
+            identity_header: crate::entropy::guid(),
             tls,
             submissions: crate::smtp::Submissions::default(),
             knobs: Mutex::default(),

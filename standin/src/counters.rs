@@ -34,7 +34,21 @@ pub struct Counters {
     pub refresh_token_requests: Counter,
     /// Requests with the grant `password`.
     pub password_requests: Counter,
-    /// Access tokens that the token endpoint gave out.
+    /// Requests with the grant `authorization_code`.
+    pub authorization_code_requests: Counter,
+    /// Requests with the grant `device_code`: polls.
+    pub device_code_requests: Counter,
+    /// Requests of Google service accounts, with the grant `jwt-bearer`.
+    pub jwt_bearer_requests: Counter,
+    /// Device codes that were handed out.
+    pub device_codes_issued: Counter,
+    /// Requests to an authorize page: forms that were shown and forms that came back.
+    pub authorize_requests: Counter,
+    /// People who signed in, on an authorize page or a device page.
+    pub sign_ins: Counter,
+    /// Requests to the managed-identity endpoints, whatever came of them.
+    pub identity_requests: Counter,
+    /// Access tokens that a token endpoint gave out.
     pub tokens_issued: Counter,
     /// Mail connections of all kinds; numbers them too.
     pub connections: Counter,

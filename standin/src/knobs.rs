@@ -1,5 +1,6 @@
 //! What a test can turn while the stand-in runs.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::token::Form;
@@ -29,6 +30,25 @@ pub struct Knobs {
     pub include_refresh_token: bool,
     /// `expires_in` is a JSON string, as at some providers.
     pub string_expires_in: bool,
+    /// How many seconds the authority's clock is ahead (behind, when negative): in the header `Date`, in JWTs, and where
+    /// it looks at the times of an assertion.
+    pub authority_clock_skew: i64,
+    /// How long an authorization code may be redeemed.
+    pub authorization_code_lifetime: Duration,
+    /// The interval between polls that the device grant asks for.
+    pub device_code_interval: Duration,
+    /// How long a device code may be approved and redeemed.
+    pub device_code_lifetime: Duration,
+    /// How many of the next polls are told `slow_down`.
+    pub device_code_slow_downs: u32,
+    /// A declined device code is called `access_denied`, as in RFC 8628, not `authorization_declined`, as at Entra.
+    pub device_code_rfc_errors: bool,
+    /// The signature of a federated assertion is not looked at.
+    pub federated_unsigned: bool,
+    /// An HTTP answer instead of the managed-identity endpoints' own.
+    pub identity_failure: Option<AuthorityFailure>,
+    /// The file to which the Azure Arc endpoint writes its key. `None`: there is no such endpoint.
+    pub arc_key_file: Option<PathBuf>,
 
     /// Another first line on IMAP.
     pub imap_greeting: Option<String>,
@@ -88,7 +108,7 @@ pub struct Knobs {
     pub drop_after_auth: bool,
 }
 
-/// An HTTP answer of the token endpoint that a test chose.
+/// An HTTP answer that a test chose.
 #[derive(Clone, Debug)]
 pub struct AuthorityFailure {
     /// The HTTP status.
@@ -106,23 +126,32 @@ impl Knobs {
     pub(crate) fn token_form(&self) -> Form {
         match self.opaque_tokens {
             true => Form::Opaque,
-            false => Form::Jwt { padding: self.token_padding },
+            false => Form::Jwt { padding: self.token_padding, skew: self.authority_clock_skew },
         }
     }
 
-    /// Takes one of the failures that are still due.
+    /// Takes one of the failures of a token endpoint that are still due.
     pub(crate) fn take_authority_failure(&mut self) -> Option<AuthorityFailure> {
-        let failure = self.authority_failure.as_mut()?;
-        match &mut failure.times {
-            None => {}
-            Some(0) => {
-                self.authority_failure = None;
-                return None;
-            }
-            Some(times) => *times -= 1,
-        }
-        Some(failure.clone())
+        take(&mut self.authority_failure)
     }
+
+    /// The same for the managed-identity endpoints.
+    pub(crate) fn take_identity_failure(&mut self) -> Option<AuthorityFailure> {
+        take(&mut self.identity_failure)
+    }
+}
+
+fn take(due: &mut Option<AuthorityFailure>) -> Option<AuthorityFailure> {
+    let failure = due.as_mut()?;
+    match &mut failure.times {
+        None => {}
+        Some(0) => {
+            *due = None;
+            return None;
+        }
+        Some(times) => *times -= 1,
+    }
+    Some(failure.clone())
 }
 
 impl Default for Knobs {
@@ -139,6 +168,15 @@ impl Default for Knobs {
             rotate_refresh_tokens: true,
             include_refresh_token: true,
             string_expires_in: false,
+            authority_clock_skew: 0,
+            authorization_code_lifetime: Duration::from_secs(10 * 60),
+            device_code_interval: Duration::from_secs(5),
+            device_code_lifetime: Duration::from_secs(15 * 60),
+            device_code_slow_downs: 0,
+            device_code_rfc_errors: false,
+            federated_unsigned: false,
+            identity_failure: None,
+            arc_key_file: None,
             imap_greeting: None,
             imap_silent: false,
             imap_not_connected: false,

@@ -1,5 +1,6 @@
-//! An imitation of Microsoft 365 for tests and demonstrations: the token endpoint of an Entra tenant, Exchange Online's
-//! IMAP and SMTP submission servers, and the mail of a few mailboxes.
+//! An imitation of Microsoft 365 for tests and demonstrations: the token endpoint and the sign-in pages of an Entra tenant,
+//! the endpoints of managed identities, Exchange Online's IMAP and SMTP submission servers, and the mail of a few mailboxes.
+//! Google's token endpoint stands beside them.
 //!
 //! It listens on 127.0.0.1 at ports that the system picks, with a certificate of its own certificate authority, and says
 //! what the real servers are known to say, refusals included. [`Knobs`] make it misbehave. It knows nothing of gatepost, so
@@ -10,10 +11,14 @@ mod bearer;
 mod calendar;
 mod certificate;
 mod cloud;
+mod codes;
 mod counters;
 mod dialogue;
 mod entropy;
+mod http;
+mod identity;
 mod imap;
+mod jwt;
 mod knobs;
 mod listener;
 mod smtp;
@@ -32,7 +37,7 @@ pub use dialogue::{Line, Side};
 pub use knobs::{AuthorityFailure, Knobs};
 pub use listener::Service;
 pub use store::{Flag, Flags, MailStore, Message};
-pub use tenant::{Account, App, Tenant};
+pub use tenant::{Account, App, Federated, NationalCloud, ServiceAccount, Tenant};
 pub use token::Claims;
 
 use certificate::Certificate;
@@ -84,6 +89,55 @@ impl Standin {
     #[must_use]
     pub fn token_endpoint(&self) -> String {
         format!("{}/{}/oauth2/v2.0/token", self.authority(), self.cloud.tenant().id)
+    }
+
+    /// The authority of a national cloud: `https://localhost:PORT`, `…/us` or `…/china`.
+    #[must_use]
+    pub fn authority_of(&self, cloud: NationalCloud) -> String {
+        format!("{}{}", self.authority(), cloud.prefix())
+    }
+
+    /// Google's endpoints: `authorize`, `token` and `.well-known/openid-configuration` stand behind it and a slash.
+    #[must_use]
+    pub fn google(&self) -> String {
+        format!("{}/google", self.authority())
+    }
+
+    /// The IMDS endpoint of a virtual machine, in clear.
+    #[must_use]
+    pub fn imds(&self) -> String {
+        self.identity_endpoint(identity::IMDS)
+    }
+
+    /// App Service's `IDENTITY_ENDPOINT` and `IDENTITY_HEADER`.
+    #[must_use]
+    pub fn app_service(&self) -> (String, String) {
+        (self.identity_endpoint(identity::APP_SERVICE), self.cloud.identity_header.clone())
+    }
+
+    /// The endpoint of an Azure Arc machine, which works once [`Knobs::arc_key_file`] says where its key goes.
+    #[must_use]
+    pub fn arc(&self) -> String {
+        self.identity_endpoint(identity::ARC)
+    }
+
+    fn identity_endpoint(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address(Service::Imds))
+    }
+
+    /// Signs the owner of `address` in on the device page; `false` if no device waits with this user code.
+    pub fn approve_device(&self, user_code: &str, address: &str) -> bool {
+        let approved =
+            self.cloud.codes.decide(user_code, codes::Decision::Approved(address.into()));
+        if approved {
+            self.cloud.counters.sign_ins.increment();
+        }
+        approved
+    }
+
+    /// Says no on the device page; `false` if no device waits with this user code.
+    pub fn decline_device(&self, user_code: &str) -> bool {
+        self.cloud.codes.decide(user_code, codes::Decision::Declined)
     }
 
     /// IMAP with implicit TLS, as on port 993.

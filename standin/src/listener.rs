@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::authority::Authority;
 use crate::cloud::Cloud;
 use crate::dialogue::Dialogue;
-use crate::{imap, smtp};
+use crate::{identity, imap, smtp};
 
 /// Wait after a failed accept. Out of descriptors it would fail again at once, and spin.
 const RESPITE: Duration = Duration::from_millis(20);
@@ -33,12 +33,21 @@ pub enum Service {
     ImapPlain,
     /// Submission without TLS.
     SmtpPlain,
+    /// The endpoints of managed identities, HTTP.
+    Imds,
 }
 
 impl Service {
     /// Every service, in the order of its variants.
-    const ALL: [Self; 6] =
-        [Self::Authority, Self::Imap, Self::Smtp, Self::Smtps, Self::ImapPlain, Self::SmtpPlain];
+    const ALL: [Self; 7] = [
+        Self::Authority,
+        Self::Imap,
+        Self::Smtp,
+        Self::Smtps,
+        Self::ImapPlain,
+        Self::SmtpPlain,
+        Self::Imds,
+    ];
 }
 
 /// The ports of a stand-in, one for each service.
@@ -158,7 +167,7 @@ async fn serve(
         Service::Smtp | Service::Smtps | Service::SmtpPlain => {
             counters.smtp_connections.increment();
         }
-        Service::Authority => {}
+        Service::Authority | Service::Imds => {}
     }
     let _ = converse(service, stream, peer, cloud, authority).await;
 }
@@ -184,5 +193,6 @@ async fn converse(
         Service::Smtp => smtp::serve_starttls(stream, peer, cloud).await,
         Service::Smtps => smtp::serve(tls.accept(stream).await?, peer, cloud).await,
         Service::SmtpPlain => smtp::serve(stream, peer, cloud).await,
+        Service::Imds => identity::serve(stream, cloud).await,
     }
 }

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use tokio::io::sink;
 use tokio::runtime::Runtime;
 
+/// Everybody's password on the sign-in pages, so that a person can try them.
+const PASSWORD: &str = "standin-password";
 const USAGE: &str = "usage: gatepost-standin [--ca FILE]";
 
 fn main() -> ExitCode {
@@ -44,7 +46,10 @@ fn ca_file(arguments: Vec<PathBuf>) -> Result<Option<PathBuf>, &'static str> {
 }
 
 async fn run(ca: Option<&Path>) -> Result<(), Box<dyn Error>> {
-    let tenant = Tenant::contoso();
+    let mut tenant = Tenant::contoso();
+    for account in &mut tenant.mailboxes {
+        account.password = Some(PASSWORD.into());
+    }
     let standin = Standin::start_with(tenant.clone()).await?;
     if let Some(file) = ca {
         tokio::task::block_in_place(|| std::fs::write(file, standin.ca_pem()))?;
@@ -73,6 +78,8 @@ fn description(standin: &Standin, tenant: &Tenant, ca: Option<&Path>) -> Value {
     json!({
         "authority": standin.authority(),
         "token_endpoint": standin.token_endpoint(),
+        "google": standin.google(),
+        "imds": standin.imds(),
         "imap": standin.imap(),
         "imap_plain": standin.imap_plain(),
         "smtp": standin.smtp(),
@@ -83,6 +90,7 @@ fn description(standin: &Standin, tenant: &Tenant, ca: Option<&Path>) -> Value {
         "domain": tenant.domain,
         "apps": apps.collect::<Vec<_>>(),
         "mailboxes": addresses.collect::<Vec<_>>(),
+        "password": PASSWORD,
         "refresh_token": refresh,
     })
 }

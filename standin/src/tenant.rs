@@ -1,5 +1,22 @@
 //! The tenant: its applications and its mailboxes.
 
+/// Where programs send people whose browser can't reach them: the address stays in the address bar, to be pasted.
+const NATIVE_CLIENT: &str = "https://login.microsoftonline.com/common/oauth2/nativeclient";
+/// The resource id of the managed identity of tests.
+const MANAGED_IDENTITY: &str = "/subscriptions/standin/resourcegroups/mail/providers/Microsoft.ManagedIdentity/userAssignedIdentities/gatepost";
+
+/// The national cloud that a tenant lives in. Each has its own authority and its own names for Exchange and Graph.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NationalCloud {
+    /// login.microsoftonline.com; the authority without a prefix.
+    #[default]
+    Global,
+    /// login.microsoftonline.us, of GCC High and DoD; the authority's prefix `/us`.
+    UsGovernment,
+    /// login.partner.microsoftonline.cn, of 21Vianet; the authority's prefix `/china`.
+    China,
+}
+
 /// An imitated Entra tenant with its Exchange organisation.
 #[derive(Clone, Debug)]
 pub struct Tenant {
@@ -9,12 +26,16 @@ pub struct Tenant {
     pub domain: String,
     /// The registered applications.
     pub apps: Vec<App>,
-    /// The mailboxes of the organisation.
+    /// The mailboxes of the organisation, and the personal ones.
     pub mailboxes: Vec<Account>,
+    /// The cloud at whose authority the tenant is found.
+    pub cloud: NationalCloud,
+    /// The service accounts of the imitated Google.
+    pub service_accounts: Vec<ServiceAccount>,
 }
 
 /// A registered application.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct App {
     /// The application (client) id.
     pub client_id: String,
@@ -26,6 +47,40 @@ pub struct App {
     pub roles: Vec<String>,
     /// The object id of the enterprise application (service principal); an app-only token carries it as `oid`.
     pub object_id: String,
+    /// The certificates that may sign its client assertions, in PEM or DER.
+    pub certificates: Vec<Vec<u8>>,
+    /// The identities elsewhere whose tokens stand for a credential of this application.
+    pub federated: Vec<Federated>,
+    /// Where a sign-in may lead. The port of `http://localhost` and `http://127.0.0.1` doesn't matter.
+    pub redirect_uris: Vec<String>,
+    /// The resource id, if this is the service principal of a managed identity, whose tokens come from the
+    /// managed-identity endpoints.
+    pub managed_identity: Option<String>,
+}
+
+/// A federated identity credential: which token of another issuer is accepted for an application.
+#[derive(Clone, Debug, Default)]
+pub struct Federated {
+    /// `iss`, to the letter.
+    pub issuer: String,
+    /// `sub`, to the letter.
+    pub subject: String,
+    /// `aud`, usually `api://AzureADTokenExchange`.
+    pub audience: String,
+    /// The issuer's RSA key: a public key in PEM or a certificate in PEM or DER. Without one only unsigned acceptance
+    /// (`federated_unsigned` in the knobs) lets its tokens in.
+    pub key: Vec<u8>,
+}
+
+/// A service account of Google Workspace with domain-wide delegation.
+#[derive(Clone, Debug)]
+pub struct ServiceAccount {
+    /// `client_email` of its key file, the `iss` of its assertions.
+    pub email: String,
+    /// Its RSA key: a public key in PEM or a certificate in PEM or DER.
+    pub key: Vec<u8>,
+    /// The scopes that the domain's administrator delegated to it.
+    pub scopes: Vec<String>,
 }
 
 /// A mailbox.
@@ -33,7 +88,7 @@ pub struct App {
 pub struct Account {
     /// The primary SMTP address, which is the user principal name too.
     pub address: String,
-    /// The password that the `password` grant wants; the mail servers refuse basic authentication whatever it is.
+    /// The password that the sign-in pages and the `password` grant want, and without which neither works; the mail servers refuse basic authentication whatever it is.
     pub password: Option<String>,
     /// `ImapEnabled` of the mailbox.
     pub imap_enabled: bool,
@@ -43,37 +98,42 @@ pub struct Account {
     pub granted_to: Vec<String>,
     /// Addresses that the mailbox may send as beside its own.
     pub send_as: Vec<String>,
+    /// Whether this is a personal account, which lives in `/consumers` and gets opaque tokens.
+    pub personal: bool,
+}
+
+impl NationalCloud {
+    /// What stands before the tenant in the paths of the authority.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Global => "",
+            Self::UsGovernment => "/us",
+            Self::China => "/china",
+        }
+    }
 }
 
 impl Tenant {
-    /// The tenant of tests and demonstrations: `contoso.example`, with one confidential and one public application and
-    /// the mailboxes scanner, erp, alice and bob, all granted to the confidential one.
+    /// The tenant of tests and demonstrations: `contoso.example`, with a confidential application, a public one and a managed
+    /// identity, and the mailboxes scanner, erp, alice and bob, all granted to the first and the last. Nobody has a
+    /// password.
     #[must_use]
     pub fn contoso() -> Self {
-        let confidential = App {
-            client_id: "aaaaaaaa-0000-4000-8000-000000000001".into(),
-            secrets: vec!["standin-secret-value".into()],
-            public: false,
-            roles: ["IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"]
-                .map(String::from)
-                .into(),
-            object_id: "bbbbbbbb-0000-4000-8000-000000000001".into(),
-        };
-        let public = App {
-            client_id: "aaaaaaaa-0000-4000-8000-000000000002".into(),
-            secrets: Vec::new(),
-            public: true,
-            roles: Vec::new(),
-            object_id: "bbbbbbbb-0000-4000-8000-000000000002".into(),
-        };
+        let [confidential, public, managed] = apps();
         let mailboxes = ["scanner", "erp", "alice", "bob"].map(|name| {
-            Account::new(&format!("{name}@contoso.example"), &[&confidential.client_id])
+            Account::new(
+                &format!("{name}@contoso.example"),
+                &[&confidential.client_id, &managed.client_id],
+            )
         });
         Self {
             id: "11111111-2222-3333-4444-555555555555".into(),
             domain: "contoso.example".into(),
-            apps: vec![confidential, public],
+            apps: vec![confidential, public, managed],
             mailboxes: mailboxes.into(),
+            cloud: NationalCloud::Global,
+            service_accounts: Vec::new(),
         }
     }
 
@@ -103,6 +163,36 @@ impl Tenant {
     }
 }
 
+/// The applications of tests: confidential, public, and a managed identity.
+fn apps() -> [App; 3] {
+    let roles: Vec<_> =
+        ["IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"].map(String::from).into();
+    let redirect_uris: Vec<_> = ["http://localhost", NATIVE_CLIENT].map(String::from).into();
+    let confidential = App {
+        client_id: "aaaaaaaa-0000-4000-8000-000000000001".into(),
+        secrets: vec!["standin-secret-value".into()],
+        roles: roles.clone(),
+        object_id: "bbbbbbbb-0000-4000-8000-000000000001".into(),
+        redirect_uris: redirect_uris.clone(),
+        ..App::default()
+    };
+    let public = App {
+        client_id: "aaaaaaaa-0000-4000-8000-000000000002".into(),
+        public: true,
+        object_id: "bbbbbbbb-0000-4000-8000-000000000002".into(),
+        redirect_uris,
+        ..App::default()
+    };
+    let managed = App {
+        client_id: "aaaaaaaa-0000-4000-8000-000000000003".into(),
+        roles,
+        object_id: "bbbbbbbb-0000-4000-8000-000000000003".into(),
+        managed_identity: Some(MANAGED_IDENTITY.into()),
+        ..App::default()
+    };
+    [confidential, public, managed]
+}
+
 impl Account {
     /// A mailbox with IMAP and SMTP switched on and no password, open to `granted_to`.
     #[must_use]
@@ -114,6 +204,7 @@ impl Account {
             smtp_enabled: true,
             granted_to: granted_to.iter().copied().map(String::from).collect(),
             send_as: Vec::new(),
+            personal: false,
         }
     }
 

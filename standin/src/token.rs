@@ -4,14 +4,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::entropy;
-use crate::tenant::Tenant;
+use crate::tenant::{Account, App, Tenant};
+use crate::{calendar, entropy};
 
 /// The audience of tokens for Exchange's mail protocols.
 pub(crate) const OUTLOOK: &str = "https://outlook.office365.com";
@@ -19,6 +19,17 @@ pub(crate) const OUTLOOK: &str = "https://outlook.office365.com";
 pub(crate) const OUTLOOK_ALIAS: &str = "https://outlook.office.com";
 /// The audience of tokens for Microsoft Graph, which the mail servers refuse.
 pub(crate) const GRAPH: &str = "https://graph.microsoft.com";
+
+/// The same in the cloud of the US government.
+pub(crate) const OUTLOOK_US: &str = "https://outlook.office365.us";
+/// The same in the cloud of 21Vianet.
+pub(crate) const OUTLOOK_CHINA: &str = "https://partner.outlook.cn";
+/// The audience of Google's tokens, which is the scope of its mail protocols.
+pub(crate) const GOOGLE: &str = "https://mail.google.com";
+/// Seconds that an id token lives.
+const ID_TOKEN_LIFETIME: u64 = 3600;
+/// `tid` of personal accounts.
+const PERSONAL_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 /// What an access token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,24 +65,28 @@ impl Claims {
         Self { address: Some(address.into()), ..Self::app(client_id, scopes) }
     }
 
-    /// Whether the token is for Exchange.
+    /// Whether the token is for the mail protocols: Exchange's, of whatever cloud, or Google's.
     pub(crate) fn is_for_outlook(&self) -> bool {
         let audience = self.audience.trim_end_matches('/');
-        audience == OUTLOOK || audience == OUTLOOK_ALIAS
+        [OUTLOOK, OUTLOOK_ALIAS, OUTLOOK_US, OUTLOOK_CHINA, GOOGLE].contains(&audience)
     }
 
+    /// Google's one scope permits all of them.
     pub(crate) fn permits(&self, permission: &str) -> bool {
-        self.permissions.iter().any(|granted| granted.eq_ignore_ascii_case(permission))
+        self.audience == GOOGLE
+            || self.permissions.iter().any(|granted| granted.eq_ignore_ascii_case(permission))
     }
 }
 
 /// What an access token looks like.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Form {
-    /// A JWT as of Entra's version 1.0, with a claim of `padding` octets more.
-    Jwt { padding: usize },
+    /// A JWT as of Entra's version 1.0, with a claim of `padding` octets more, by a clock that is `skew` seconds ahead.
+    Jwt { padding: usize, skew: i64 },
     /// The compact form of personal accounts.
     Opaque,
+    /// The form of Google's tokens.
+    Google,
 }
 
 /// An access token that the mail servers recognise.
@@ -101,7 +116,10 @@ impl Tokens {
     pub(crate) fn issue(&self, tenant: &Tenant, claims: Claims, form: Form) -> String {
         let now = SystemTime::now();
         let token = match form {
-            Form::Jwt { padding } => jwt(tenant, &claims, now, padding),
+            Form::Jwt { padding, skew } => {
+                sealed(&payload(tenant, &claims, calendar::unix(skew), padding))
+            }
+            Form::Google => format!("ya29.{}", URL_SAFE_NO_PAD.encode(entropy::octets::<160>())),
             Form::Opaque => format!("EwB{}", URL_SAFE_NO_PAD.encode(entropy::octets::<768>())),
         };
         let expires = now + claims.lifetime;
@@ -148,15 +166,50 @@ impl Tokens {
 }
 
 /// Header, payload and a signature that nobody could check: Entra's key for Exchange is not the client's to know either.
-fn jwt(tenant: &Tenant, claims: &Claims, now: SystemTime, padding: usize) -> String {
+fn sealed(payload: &Value) -> String {
     let header = json!({ "typ": "JWT", "alg": "RS256", "x5t": "c3RhbmQtaW4" });
-    let payload = payload(tenant, claims, now, padding);
     let signature = URL_SAFE_NO_PAD.encode(entropy::octets::<256>());
-    format!("{}.{}.{signature}", encode(&header), encode(&payload))
+    format!("{}.{}.{signature}", encode(&header), encode(payload))
 }
 
-fn payload(tenant: &Tenant, claims: &Claims, now: SystemTime, padding: usize) -> Value {
-    let issued_at = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+/// An id token (OpenID Connect Core 1.0 section 2) of version 2.0 for the person who signed in. The name is in it when
+/// `profile` was asked for, the mail address with `email`.
+pub(crate) fn id_token(tenant: &Tenant, person: &Account, request: &IdRequest<'_>) -> String {
+    let tid = if person.personal { PERSONAL_TENANT } else { &tenant.id };
+    let mut payload = json!({
+        "aud": request.client_id,
+        "iss": format!("https://login.microsoftonline.com/{tid}/v2.0"),
+        "iat": request.issued_at,
+        "nbf": request.issued_at,
+        "exp": request.issued_at + ID_TOKEN_LIFETIME,
+        "sub": URL_SAFE_NO_PAD.encode(&person.address),
+        "tid": tid,
+        "ver": "2.0",
+    });
+    if let Some(nonce) = request.nonce {
+        payload["nonce"] = json!(nonce);
+    }
+    let asked_for = |scope: &str| request.scope.split_whitespace().any(|word| word == scope);
+    if asked_for("profile") {
+        payload["preferred_username"] = json!(person.address);
+        payload["name"] = json!(person.address.split('@').next());
+    }
+    if asked_for("email") {
+        payload["email"] = json!(person.address);
+    }
+    sealed(&payload)
+}
+
+/// What an id token depends on beside the person.
+pub(crate) struct IdRequest<'r> {
+    pub(crate) client_id: &'r str,
+    pub(crate) scope: &'r str,
+    pub(crate) nonce: Option<&'r str>,
+    /// Seconds since 1970, by the authority's clock.
+    pub(crate) issued_at: u64,
+}
+
+fn payload(tenant: &Tenant, claims: &Claims, issued_at: u64, padding: usize) -> Value {
     let app = tenant.app(&claims.client_id);
     let permissions = &claims.permissions;
     let mut payload = json!({
@@ -166,7 +219,7 @@ fn payload(tenant: &Tenant, claims: &Claims, now: SystemTime, padding: usize) ->
         "nbf": issued_at,
         "exp": issued_at + claims.lifetime.as_secs(),
         "appid": claims.client_id,
-        "appidacr": if app.is_some_and(|app| app.public) { "0" } else { "1" },
+        "appidacr": app.map_or("1", authentication),
         "tid": tenant.id,
         "uti": URL_SAFE_NO_PAD.encode(entropy::octets::<16>()),
         "ver": "1.0",
@@ -190,6 +243,15 @@ fn payload(tenant: &Tenant, claims: &Claims, now: SystemTime, padding: usize) ->
     payload
 }
 
+/// How an application proves itself, as far as its registration says: not at all, by a secret, by a certificate.
+fn authentication(app: &App) -> &'static str {
+    match app.secrets.is_empty() {
+        _ if app.public => "0",
+        true => "2",
+        false => "1",
+    }
+}
+
 fn encode(part: &Value) -> String {
     URL_SAFE_NO_PAD.encode(part.to_string())
 }
@@ -208,7 +270,7 @@ mod tests {
     fn an_app_only_token_names_the_service_principal_and_its_roles() {
         let (tenant, tokens) = (Tenant::contoso(), Tokens::default());
         let claims = Claims::app(&tenant.apps[0].client_id, &["IMAP.AccessAsApp"]);
-        let payload = decoded(&tokens.issue(&tenant, claims, Form::Jwt { padding: 0 }));
+        let payload = decoded(&tokens.issue(&tenant, claims, Form::Jwt { padding: 0, skew: 0 }));
         assert_eq!(payload["oid"], tenant.apps[0].object_id.as_str());
         assert_eq!(payload["roles"], json!(["IMAP.AccessAsApp"]));
         assert_eq!(payload["scp"], Value::Null);
@@ -223,7 +285,7 @@ mod tests {
             "alice@contoso.example",
             &["SMTP.Send", "User.Read"],
         );
-        let payload = decoded(&tokens.issue(&tenant, claims, Form::Jwt { padding: 3000 }));
+        let payload = decoded(&tokens.issue(&tenant, claims, Form::Jwt { padding: 3000, skew: 0 }));
         assert_eq!(payload["upn"], "alice@contoso.example");
         assert_eq!(payload["scp"], "SMTP.Send User.Read");
         assert_eq!(payload["padding"].as_str().unwrap().len(), 3000);

@@ -1,19 +1,21 @@
 //! The authority over real TLS and HTTP/1.1.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "clients/http.rs"]
+mod http;
 #[path = "clients/tls.rs"]
 mod tls;
 
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use gatepost_standin::{AuthorityFailure, Claims, Service, Standin};
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use http::{Answer, Client, FORM, claims, form};
+use serde_json::json;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
-use tokio_rustls::client::TlsStream;
 
 const APP: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const SECRET: &str = "standin-secret-value";
@@ -22,80 +24,6 @@ const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 const OUTLOOK_DEFAULT: &str = "https://outlook.office365.com/.default";
 const OUTLOOK_IMAP: &str = "https://outlook.office365.com/IMAP.AccessAsUser.All offline_access";
 const ALICE: &str = "alice@contoso.example";
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    fn token(&self) -> String {
-        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
-        self.json()["access_token"].as_str().unwrap().to_owned()
-    }
-
-    /// Checks the form that every refusal has, and gives its error and number.
-    fn refusal(&self) -> (u16, String, u64) {
-        let body = self.json();
-        let code = body["error_codes"][0].as_u64().unwrap();
-        assert!(
-            body["error_description"].as_str().unwrap().starts_with(&format!("AADSTS{code}: "))
-        );
-        for field in ["timestamp", "trace_id", "correlation_id", "error_uri"] {
-            assert!(body[field].is_string(), "{field} in {body}");
-        }
-        (self.status, body["error"].as_str().unwrap().to_owned(), code)
-    }
-}
-
-struct Client(BufReader<TlsStream<TcpStream>>);
-
-impl Client {
-    async fn dial(standin: &Standin) -> Self {
-        Self(BufReader::new(tls::dial(standin, standin.address(Service::Authority)).await))
-    }
-
-    async fn ask(&mut self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n{headers}\r\n{body}",
-            body.len()
-        );
-        self.0.write_all(request.as_bytes()).await.unwrap();
-        self.answer().await
-    }
-
-    async fn answer(&mut self) -> Answer {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert_ne!(self.0.read_line(&mut head).await.unwrap(), 0, "closed after {head:?}");
-        }
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-        let mut body = vec![0; length.parse().unwrap()];
-        self.0.read_exact(&mut body).await.unwrap();
-        Answer { status, head, body }
-    }
-
-    async fn post(&mut self, tenant: &str, fields: &[(&str, &str)]) -> Answer {
-        self.ask("POST", &format!("/{tenant}/oauth2/v2.0/token"), FORM, &form(fields)).await
-    }
-}
-
-const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
-
-fn form(fields: &[(&str, &str)]) -> String {
-    let encode = |text: &str| text.bytes().map(|octet| format!("%{octet:02X}")).collect::<String>();
-    fields
-        .iter()
-        .map(|(name, value)| format!("{name}={}", encode(value)))
-        .collect::<Vec<_>>()
-        .join("&")
-}
 
 async fn post(standin: &Standin, fields: &[(&str, &str)]) -> Answer {
     Client::dial(standin).await.post(TENANT, fields).await
@@ -108,11 +36,6 @@ fn app_only() -> [(&'static str, &'static str); 4] {
         ("client_secret", SECRET),
         ("scope", OUTLOOK_DEFAULT),
     ]
-}
-
-fn claims(token: &str) -> Value {
-    let payload = token.split('.').nth(1).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
 async fn refresh(standin: &Standin, token: &str, scope: &str) -> Answer {

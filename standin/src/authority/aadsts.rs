@@ -1,4 +1,6 @@
-//! Refusals of the token endpoint, with Entra's numbers and in Entra's form.
+//! Refusals of the authority, with Entra's numbers and in Entra's form.
+
+mod numbers;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
@@ -6,11 +8,14 @@ use serde_json::json;
 
 use crate::calendar::Utc;
 use crate::entropy;
+use numbers::{Kind, kind};
 
-/// A no of the token endpoint.
+/// A no of the authority.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     code: u32,
+    /// The `error`, where it is not the number's usual one.
+    error: Option<&'static str>,
     text: String,
 }
 
@@ -22,7 +27,7 @@ impl Refusal {
 
     /// The refusal with this AADSTS number and another text.
     pub(super) fn with_text(code: u32, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        Self { code, error: None, text: text.into() }
     }
 
     /// The request lacks a parameter.
@@ -32,16 +37,37 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The same with another `error`.
+    pub(super) fn spelled(self, error: &'static str) -> Self {
+        Self { error: Some(error), ..self }
+    }
+
+    pub(super) fn code(&self) -> u32 {
+        self.code
+    }
+
+    /// What stands in the redirect's `error`.
+    pub(crate) fn error(&self) -> &'static str {
+        self.error.unwrap_or_else(|| kind(self.code).error)
+    }
+
+    /// What stands on an error page and in the redirect's `error_description`.
+    pub(crate) fn sentence(&self) -> String {
+        format!("AADSTS{}: {}", self.code, self.text)
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { code, text } = self;
-        let Kind { status, error, suberror, .. } = kind(code);
+        let (error, sentence, code) = (self.error(), self.sentence(), self.code);
+        let Kind { status, suberror, .. } = kind(code);
         let (trace, correlation) = (entropy::guid(), entropy::guid());
         let timestamp = Utc::now().entra();
         let mut body = json!({
             "error": error,
             "error_description": format!(
-                "AADSTS{code}: {text}\r\nTrace ID: {trace}\r\nCorrelation ID: {correlation}\r\nTimestamp: {timestamp}"
+                "{sentence}\r\nTrace ID: {trace}\r\nCorrelation ID: {correlation}\r\nTimestamp: {timestamp}"
             ),
             "error_codes": [code],
             "timestamp": timestamp,
@@ -54,205 +80,5 @@ impl IntoResponse for Refusal {
         }
         let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST);
         (status, Json(body)).into_response()
-    }
-}
-
-/// What goes with an AADSTS number.
-struct Kind {
-    code: u32,
-    status: u16,
-    error: &'static str,
-    suberror: Option<&'static str>,
-    text: &'static str,
-}
-
-const fn row(code: u32, status: u16, error: &'static str, text: &'static str) -> Kind {
-    Kind { code, status, error, suberror: None, text }
-}
-
-const fn interactive(code: u32, suberror: &'static str, text: &'static str) -> Kind {
-    Kind { code, status: 400, error: "invalid_grant", suberror: Some(suberror), text }
-}
-
-fn kind(code: u32) -> &'static Kind {
-    KINDS.iter().find(|kind| kind.code == code).unwrap_or(&OTHER)
-}
-
-/// Any number that the table lacks.
-const OTHER: Kind = row(0, 400, "invalid_request", "The request was refused.");
-
-/// The numbers that a mail proxy meets. Statuses and errors as Entra sends them, as far as that is known.
-const KINDS: [Kind; 40] = [
-    row(
-        7_000_215,
-        401,
-        "invalid_client",
-        "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.",
-    ),
-    row(
-        7_000_216,
-        401,
-        "invalid_client",
-        "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
-    ),
-    row(
-        7_000_218,
-        401,
-        "invalid_client",
-        "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
-    ),
-    row(7_000_222, 401, "invalid_client", "The provided client secret keys are expired."),
-    row(700_024, 401, "invalid_client", "Client assertion is not within its valid time range."),
-    row(
-        700_025,
-        401,
-        "invalid_client",
-        "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.",
-    ),
-    row(
-        700_027,
-        401,
-        "invalid_client",
-        "The certificate with identifier used to sign the client assertion is not registered on application.",
-    ),
-    row(700_016, 400, "unauthorized_client", "Application was not found in the directory."),
-    row(700_011, 400, "unauthorized_client", "Application is disabled in the directory."),
-    row(7_000_112, 400, "unauthorized_client", "Application is disabled."),
-    row(
-        90_002,
-        400,
-        "invalid_request",
-        "Tenant not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.",
-    ),
-    row(
-        50_059,
-        400,
-        "invalid_request",
-        "No tenant-identifying information found in either the request or implied by any provided credentials.",
-    ),
-    row(
-        9_001_023,
-        400,
-        "invalid_request",
-        "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.",
-    ),
-    row(70_003, 400, "unsupported_grant_type", "The app requested an unsupported grant type."),
-    row(
-        70_011,
-        400,
-        "invalid_scope",
-        "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid.",
-    ),
-    row(
-        28_000,
-        400,
-        "invalid_request",
-        "Provided value for the input parameter scope is not valid because it contains more than one resource.",
-    ),
-    row(500_011, 400, "invalid_resource", "The resource principal was not found in the tenant."),
-    row(
-        650_057,
-        400,
-        "invalid_resource",
-        "Invalid resource. The client has requested access to a resource which is not listed in the requested permissions in the client's application registration.",
-    ),
-    row(900_144, 400, "invalid_request", "The request body must contain a required parameter."),
-    row(
-        900_561,
-        400,
-        "invalid_request",
-        "The endpoint only accepts POST requests. Received a GET request.",
-    ),
-    row(9_002_313, 400, "invalid_request", "Invalid request. Request is malformed or invalid."),
-    row(
-        54_005,
-        400,
-        "invalid_grant",
-        "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh token.",
-    ),
-    row(70_000, 400, "invalid_grant", "Provided grant is invalid or malformed."),
-    row(
-        70_008,
-        400,
-        "invalid_grant",
-        "The provided authorization code or refresh token has expired due to inactivity. Send a new interactive authorization request for this user and resource.",
-    ),
-    row(700_082, 400, "invalid_grant", "The refresh token has expired due to inactivity."),
-    row(
-        700_084,
-        400,
-        "invalid_grant",
-        "The refresh token was issued to a single page app (SPA), and therefore has a fixed, limited lifetime.",
-    ),
-    interactive(
-        50_173,
-        "bad_token",
-        "The provided grant has expired due to it being revoked, a fresh auth token is needed.",
-    ),
-    row(
-        50_126,
-        400,
-        "invalid_grant",
-        "Error validating credentials due to invalid username or password.",
-    ),
-    row(50_034, 400, "invalid_grant", "The user account does not exist in the directory."),
-    row(
-        50_053,
-        400,
-        "invalid_grant",
-        "The account is locked, you've tried to sign in too many times with an incorrect user ID or password.",
-    ),
-    row(50_057, 400, "invalid_grant", "The user account is disabled."),
-    interactive(
-        65_001,
-        "consent_required",
-        "The user or administrator has not consented to use the application. Send an interactive authorization request for this user and resource.",
-    ),
-    interactive(
-        50_076,
-        "basic_action",
-        "Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication to access the resource.",
-    ),
-    interactive(
-        50_079,
-        "basic_action",
-        "Due to a configuration change made by your administrator, or because you moved to a new location, you must enroll in multi-factor authentication to access the resource.",
-    ),
-    interactive(
-        53_003,
-        "message_only",
-        "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.",
-    ),
-    row(530_035, 400, "access_denied", "Access has been blocked by security defaults."),
-    row(
-        50_196,
-        400,
-        "invalid_grant",
-        "The server terminated an operation because it encountered a client request loop.",
-    ),
-    row(
-        90_055,
-        429,
-        "temporarily_unavailable",
-        "The server has terminated the request because there have been too many requests.",
-    ),
-    row(
-        90_033,
-        503,
-        "temporarily_unavailable",
-        "A transient error has occurred. Please try again.",
-    ),
-    row(50_000, 500, "server_error", "There was an error issuing a token."),
-];
-
-#[cfg(test)]
-mod tests {
-    use super::KINDS;
-
-    #[test]
-    fn no_number_stands_twice() {
-        for (index, kind) in KINDS.iter().enumerate() {
-            assert!(KINDS[..index].iter().all(|other| other.code != kind.code), "{}", kind.code);
-        }
     }
 }

@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, HOST};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::aadsts::Refusal;
+use super::directory::Place;
 
 /// The form of a request, by name.
 pub(super) type Fields = HashMap<String, String>;
 
-/// A request to the token endpoint of one tenant.
+/// A request to a token endpoint.
 pub(super) struct Request {
-    /// The tenant as it stands in the path.
-    pub(super) tenant: String,
+    pub(super) place: Place,
+    /// Host and port as the client knows them.
+    pub(super) host: String,
     pub(super) client_id: String,
     /// From the form or from HTTP Basic.
     pub(super) client_secret: Option<String>,
@@ -25,7 +27,7 @@ pub(super) struct Request {
 impl Request {
     /// Takes the client's name and secret from HTTP Basic (RFC 6749 section 2.3.1) or else from the form.
     pub(super) fn read(
-        tenant: &str,
+        place: Place,
         headers: &HeaderMap,
         mut fields: Fields,
     ) -> Result<Self, Refusal> {
@@ -37,7 +39,12 @@ impl Request {
         let client_id =
             client_id.filter(|id| !id.is_empty()).ok_or_else(|| Refusal::missing("client_id"))?;
         let client_secret = client_secret.filter(|secret| !secret.is_empty());
-        Ok(Self { tenant: tenant.into(), client_id, client_secret, fields })
+        Ok(Self { place, host: host(headers), client_id, client_secret, fields })
+    }
+
+    /// Puts a field where another spelling of the request has something else.
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        self.fields.insert(name.into(), value);
     }
 
     pub(super) fn field(&self, name: &str) -> Option<&str> {
@@ -48,6 +55,12 @@ impl Request {
     pub(super) fn required(&self, name: &str) -> Result<&str, Refusal> {
         self.field(name).filter(|value| !value.is_empty()).ok_or_else(|| Refusal::missing(name))
     }
+}
+
+/// Host and port as the client knows them, for the addresses in an answer.
+pub(super) fn host(headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    host.unwrap_or("localhost").to_owned()
 }
 
 /// Name and secret, each form-encoded before they were joined by a colon.
