@@ -157,11 +157,14 @@ fn relay(config: &Config) -> Result<Relay, Error> {
         body: config.limits.token_response,
         ..tokens::Limits::default()
     };
-    let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
+    let http =
+        http_client(trust.client_config(), &limits, config.proxy.as_ref()).map_err(Error::Http)?;
     let store = Store::open(&config.state_directory).map_err(Error::Store)?;
     let tokens = Tokens::new(http, store, limits);
     let shared = (Arc::clone(&config.directory), tokens, trust);
-    Ok(Relay::new(config.name.clone(), shared, config.timeouts, config.limits))
+    let mut relay = Relay::new(config.name.clone(), shared, config.timeouts, config.limits);
+    relay.proxy.clone_from(&config.proxy);
+    Ok(relay)
 }
 
 /// What an accept loop needs.

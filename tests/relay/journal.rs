@@ -25,8 +25,9 @@ impl Journal {
     /// Everything that any of gatepost's own settings lets through.
     pub(crate) fn subscriber(&self) -> impl Subscriber + Send + Sync + use<> {
         let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(self.clone());
-        let targets =
-            Targets::new().with_default(LevelFilter::WARN).with_target("gatepost", LevelFilter::TRACE);
+        let targets = Targets::new()
+            .with_default(LevelFilter::WARN)
+            .with_target("gatepost", LevelFilter::TRACE);
         tracing_subscriber::registry().with(lines).with(targets)
     }
 
@@ -36,9 +37,8 @@ impl Journal {
 
     /// The lines that are written without asking for more than the default.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let usual = |line: &&str| {
-            [" INFO ", " WARN ", "ERROR "].iter().any(|level| line.contains(level))
-        };
+        let usual =
+            |line: &&str| [" INFO ", " WARN ", "ERROR "].iter().any(|level| line.contains(level));
         self.text().lines().filter(usual).map(str::to_owned).collect()
     }
 

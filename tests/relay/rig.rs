@@ -189,7 +189,7 @@ async fn accept(
 
 fn relay(config: &Config, clock: Clock) -> Relay {
     let (trust, limits) = (Trust::load(&config.ca_files).unwrap(), Limits::default());
-    let http = http_client(trust.client_config(), &limits).unwrap();
+    let http = http_client(trust.client_config(), &limits, None).unwrap();
     let store = Store::open(&config.state_directory).unwrap();
     let tokens = Tokens::with_clock(http, store, limits, Arc::new(move || clock.now()));
     let shared = (Arc::clone(&config.directory), tokens, trust);
@@ -208,7 +208,11 @@ fn configuration(standin: &Standin, difference: &Difference<'_>) -> String {
     let mut text = "name = \"gatepost.contoso.example\"\nstate_directory = \"state\"\n[tls]\nca_file = \"ca.pem\"\n".to_owned();
     for protocol in ["imap", "smtp"] {
         let keys = difference.listener;
-        writeln!(text, "[[listener]]\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:0\"\n{keys}").unwrap();
+        writeln!(
+            text,
+            "[[listener]]\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:0\"\n{keys}"
+        )
+        .unwrap();
     }
     let grant = difference.grant.clone().unwrap_or_else(|| {
         format!("client_id = \"{APP}\"\ngrant = \"client_credentials\"\nclient_secret = \"standin-secret-value\"")
@@ -216,20 +220,27 @@ fn configuration(standin: &Standin, difference: &Difference<'_>) -> String {
     let (endpoint, provider) = (standin.token_endpoint(), difference.provider);
     writeln!(text, "[provider.contoso]\npreset = \"microsoft\"\ntoken_endpoint = \"{endpoint}\"\n{grant}\n{provider}").unwrap();
     let services = difference.services.clone().unwrap_or_else(|| {
-        [standin.imap(), standin.smtp()].map(|address| format!("host = \"localhost\"\nport = {}", address.port()))
+        [standin.imap(), standin.smtp()]
+            .map(|address| format!("host = \"localhost\"\nport = {}", address.port()))
     });
     for (protocol, keys) in ["imap", "smtp"].iter().zip(services) {
         writeln!(text, "[provider.contoso.{protocol}]\n{keys}").unwrap();
     }
     text += &mailbox(ADDRESS, USER, &difference.mailbox);
-    text.push_str(if difference.tables.contains("[timeouts]") { "" } else { "[timeouts]\ndrain = \"1s\"\n" });
+    text.push_str(if difference.tables.contains("[timeouts]") {
+        ""
+    } else {
+        "[timeouts]\ndrain = \"1s\"\n"
+    });
     text.push_str(difference.tables);
     text
 }
 
 /// A mailbox with the usual password.
 pub(crate) fn mailbox(address: &str, user: &str, keys: &str) -> String {
-    format!("[[mailbox]]\naddress = \"{address}\"\nprovider = \"contoso\"\nuser = \"{user}\"\npassword = \"{PASSWORD}\"\n{keys}\n")
+    format!(
+        "[[mailbox]]\naddress = \"{address}\"\nprovider = \"contoso\"\nuser = \"{user}\"\npassword = \"{PASSWORD}\"\n{keys}\n"
+    )
 }
 
 /// A sign-in of the mailbox's owner by the public application, as keys of [`Difference::grant`] and
@@ -237,7 +248,9 @@ pub(crate) fn mailbox(address: &str, user: &str, keys: &str) -> String {
 pub(crate) fn signed_in(refresh_token: &str) -> Difference<'static> {
     let scope = "https://outlook.office365.com/IMAP.AccessAsUser.All https://outlook.office365.com/SMTP.Send offline_access";
     Difference {
-        grant: Some(format!("client_id = \"{PUBLIC_APP}\"\ngrant = \"refresh_token\"\nscope = \"{scope}\"")),
+        grant: Some(format!(
+            "client_id = \"{PUBLIC_APP}\"\ngrant = \"refresh_token\"\nscope = \"{scope}\""
+        )),
         mailbox: format!("refresh_token = \"{refresh_token}\""),
         ..Difference::default()
     }

@@ -17,7 +17,8 @@ use gatepost_standin::Standin;
 static CERTIFICATE: LazyLock<rcgen::CertifiedKey<rcgen::KeyPair>> =
     LazyLock::new(|| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap());
 
-pub(crate) const IMPLICIT: &str = "tls = \"implicit\"\ncertificate = \"listener.pem\"\nkey = \"listener.key\"";
+pub(crate) const IMPLICIT: &str =
+    "tls = \"implicit\"\ncertificate = \"listener.pem\"\nkey = \"listener.key\"";
 pub(crate) const STARTTLS: &str =
     "tls = \"starttls-required\"\ncertificate = \"listener.pem\"\nkey = \"listener.key\"";
 
@@ -59,7 +60,10 @@ async fn implicit_tls_carries_a_session_and_ends_with_its_goodbye() {
     let rig = rig(IMPLICIT).await;
     let mut client = implicit(&rig, "imap").await;
     let greeting = client.until("* OK").await;
-    assert!(!greeting[0].contains("STARTTLS") && greeting[0].contains("AUTH=PLAIN"), "{greeting:?}");
+    assert!(
+        !greeting[0].contains("STARTTLS") && greeting[0].contains("AUTH=PLAIN"),
+        "{greeting:?}"
+    );
     client.ask(&format!("a LOGIN {USER} \"{PASSWORD}\""), "a OK").await;
     client.ask("b NOOP", "b OK").await;
     client.ask("c LOGOUT", "c OK").await;
@@ -119,7 +123,8 @@ async fn bytes_in_clear_behind_starttls_end_the_connection() {
 #[tokio::test]
 async fn an_upstream_that_injects_behind_starttls_gets_no_token() {
     let rig = Rig::start().await;
-    rig.standin.knobs().smtp_inject_after_starttls = Some(b"250-injected\r\n250 AUTH XOAUTH2\r\n".to_vec());
+    rig.standin.knobs().smtp_inject_after_starttls =
+        Some(b"250-injected\r\n250 AUTH XOAUTH2\r\n".to_vec());
     let (_client, answer) = rig.smtp().await;
     assert!(answer[0].starts_with("454 4.7.0 "), "{answer:?}");
     rig.journal.tells("may be injecting commands");
