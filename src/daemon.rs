@@ -159,7 +159,7 @@ fn relay(config: &Config) -> Result<Relay, Error> {
     };
     let http =
         http_client(trust.client_config(), &limits, config.proxy.as_ref()).map_err(Error::Http)?;
-    let store = Store::open(&config.state_directory).map_err(Error::Store)?;
+    let store = Store::open(config.state_directory.join("sign-ins")).map_err(Error::Store)?;
     let tokens = Tokens::new(http, store, limits);
     let shared = (Arc::clone(&config.directory), tokens, trust);
     let mut relay = Relay::new(config.name.clone(), shared, config.timeouts, config.limits);

@@ -1,6 +1,7 @@
 //! One connection, from accept to splice, in nine steps.
 
 mod client;
+mod discretion;
 mod memory;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::tls::{Identity, Trust};
 use crate::tokens::{Again, Bearer, Tokens};
 use crate::wire::{End, Halt, Handshake, Patience, Proxy, Traffic, Wire, dial, splice};
 use client::Client;
+use discretion::discreet;
 use memory::Memory;
 
 /// What all connections share.
@@ -312,7 +314,7 @@ fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
     let unreachable =
         |what: String| Refusal::new(Cause::UpstreamUnreachable, format!("{host}:{port} {what}"));
     match halt {
-        Halt::Refused(refusal) => refusal,
+        Halt::Refused(refusal) => discreet(refusal),
         Halt::Closed => unreachable("closed the connection during the login; it may be overloaded, or the port isn't the protocol's".into()),
         Halt::TimedOut => unreachable("doesn't answer; check that port and security fit, or raise `upstream_reply` under [timeouts]".into()),
         Halt::Tls(error) => unreachable(format!("fails in TLS: {error}; if something on the way replaces certificates, name its root in `ca_file`")),

@@ -4,6 +4,7 @@ mod dial;
 mod proxy;
 mod splice;
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -125,13 +126,19 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends a last word and closes; a peer that doesn't take it within `patience` goes without.
+    /// Sends a last word and closes; a peer that doesn't take it within `patience` goes without. What
+    /// it still sends is taken and dropped: closing over unread bytes resets the connection, and a
+    /// reset overtakes the last word.
     pub async fn farewell(mut self, words: &[u8], patience: Duration) {
         let last = async {
             self.write(words).await?;
-            self.stream.shutdown().await.map_err(Halt::Broken)
+            self.stream.shutdown().await.map_err(Halt::Broken)?;
+            loop {
+                self.inbox.drain();
+                self.read().await?;
+            }
         };
-        let _ = timeout(patience, last).await;
+        let _: Result<Result<Infallible, Halt>, _> = timeout(patience, last).await;
     }
 
     /// Sends `bytes`, all of them.

@@ -199,6 +199,8 @@ async fn scopes_and_mailboxes_have_tokens_of_their_own() {
     request.grant(&hour("alice-other"));
     assert_eq!(shown(&other.await.unwrap().unwrap()), "alice-other");
     assert_eq!(shown(&house.at_once().await.unwrap()), "alice");
+    let shouted = house.ask(&ALICE.to_uppercase()).await.unwrap().unwrap();
+    assert_eq!((shown(&shouted), shouted.origin), ("alice", Origin::Cached));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "dialogue/script.rs"]
+#[allow(dead_code, reason = "every_protocol.rs uses the rest")]
 mod script;
 #[path = "dialogue/talk.rs"]
 #[allow(dead_code, reason = "every_protocol.rs uses the rest")]

@@ -21,6 +21,8 @@ pub(crate) struct Bearer {
 pub(crate) enum Protocol {
     /// Reading.
     Imap,
+    /// Fetching.
+    Pop3,
     /// Submission.
     Smtp,
 }
@@ -84,6 +86,7 @@ pub(crate) fn judge(
     let tenant = cloud.tenant();
     match protocol {
         Protocol::Imap => Ok(imap(&tenant, bearer, &issued)),
+        Protocol::Pop3 => pop3(&tenant, bearer, &issued),
         Protocol::Smtp => smtp(&tenant, bearer, &issued),
     }
 }
@@ -92,6 +95,8 @@ fn permission(claims: &Claims, protocol: Protocol) -> &'static str {
     match (protocol, &claims.address) {
         (Protocol::Imap, None) => "IMAP.AccessAsApp",
         (Protocol::Imap, Some(_)) => "IMAP.AccessAsUser.All",
+        (Protocol::Pop3, None) => "POP.AccessAsApp",
+        (Protocol::Pop3, Some(_)) => "POP.AccessAsUser.All",
         (Protocol::Smtp, None) => "SMTP.SendAsApp",
         (Protocol::Smtp, Some(_)) => "SMTP.Send",
     }
@@ -103,6 +108,15 @@ fn imap(tenant: &Tenant, bearer: &Bearer, issued: &Issued) -> Admission {
     let opens = account
         .is_some_and(|account| account.imap_enabled && account.admits(holder(&issued.claims)));
     admission(tenant, bearer, issued.expires, if opens { Access::Granted } else { Access::Missing })
+}
+
+/// POP3 has one verdict for all that may be wrong.
+fn pop3(tenant: &Tenant, bearer: &Bearer, issued: &Issued) -> Result<Admission, Refusal> {
+    let account = tenant.mailbox(&bearer.user).ok_or(Refusal::Unsuccessful)?;
+    if !account.pop_enabled || !account.admits(holder(&issued.claims)) {
+        return Err(Refusal::Unsuccessful);
+    }
+    Ok(admission(tenant, bearer, issued.expires, Access::Granted))
 }
 
 /// SMTP wants a mailbox; a person's token submits for that person alone, an application's needs the mailbox's grant, which

@@ -64,6 +64,12 @@ pub struct Counters {
     pub imap_refusals: Counter,
     /// SMTP logins that were refused.
     pub smtp_refusals: Counter,
+    /// POP3 connections, with and without TLS.
+    pub pop_connections: Counter,
+    /// POP3 logins that were answered `+OK`.
+    pub pop_logins: Counter,
+    /// POP3 logins that were refused.
+    pub pop_refusals: Counter,
     /// Messages that were accepted with 250 after DATA or BDAT LAST.
     pub messages_accepted: Counter,
     /// Recipients outside the tenant in accepted messages.

@@ -20,7 +20,7 @@ const BACKLOG: usize = 1024;
 pub struct Line {
     /// The connection's number, counted from 1 over all protocols.
     pub connection: u64,
-    /// `"imap"` or `"smtp"`.
+    /// `"imap"`, `"pop3"` or `"smtp"`.
     pub protocol: &'static str,
     /// Who said it.
     pub side: Side,

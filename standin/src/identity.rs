@@ -153,18 +153,11 @@ fn answer(cloud: &Cloud, query: &Parameters) -> Response {
 /// The token, with every number as a string.
 fn grant(cloud: &Cloud, query: &Parameters) -> Result<Value, Refusal> {
     let parameter = |name: &str| query.get(name).filter(|value| !value.is_empty());
-    let missing = |name: &str| {
-        refusal(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            format!("Required query variable '{name}' is missing"),
-        )
-    };
+    let missing = |name: &str| invalid(format!("Required query variable '{name}' is missing"));
     parameter("api-version").ok_or_else(|| missing("api-version"))?;
     let resource = parameter("resource").ok_or_else(|| missing("resource"))?;
     let tenant = cloud.tenant().clone();
-    let identity = identity(&tenant, query)
-        .ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "invalid_request", "Identity not found"))?;
+    let identity = identity(&tenant, query).ok_or_else(|| invalid("Identity not found"))?;
     let audience = authority::resource(tenant.cloud, resource)
         .map_err(|no| refusal(StatusCode::BAD_REQUEST, no.error(), no.sentence()))?;
     let claims = Claims {
@@ -216,6 +209,10 @@ struct Refusal {
 
 fn refusal(status: StatusCode, error: &'static str, text: impl Into<String>) -> Refusal {
     Refusal { status, error, text: text.into() }
+}
+
+fn invalid(text: impl Into<String>) -> Refusal {
+    refusal(StatusCode::BAD_REQUEST, "invalid_request", text)
 }
 
 impl IntoResponse for Refusal {

@@ -100,7 +100,20 @@ pub struct Knobs {
     /// Another list of extensions, one a line of the EHLO reply.
     pub smtp_extensions: Option<Vec<String>>,
 
-    /// Both mail servers speak as Gmail's do, with the JSON challenge before a refusal.
+    /// Another first line on POP3. Anything but `+OK` ends the connection.
+    pub pop_greeting: Option<String>,
+    /// POP3 connections are accepted and never greeted.
+    pub pop_silent: bool,
+    /// An answer to XOAUTH2 whatever the token is, such as `-ERR [IN-USE] Mailbox is locked`.
+    pub pop_auth_reply: Option<String>,
+    /// The longest line with a token, in octets with its CRLF; a longer one is a protocol error.
+    pub pop_sasl_line_limit: Option<usize>,
+    /// How long a POP3 connection may stay without a login.
+    pub pop_auth_timeout: Duration,
+    /// How long a logged-in POP3 connection may stay quiet.
+    pub pop_idle_timeout: Duration,
+
+    /// The mail servers speak as Gmail's do, with the JSON challenge before a refusal.
     pub google: bool,
     /// Wait before each reply of the mail servers.
     pub mail_delay: Duration,
@@ -202,6 +215,12 @@ impl Default for Knobs {
             smtp_validates_ehlo: true,
             smtp_auth_line_limit: None,
             smtp_extensions: None,
+            pop_greeting: None,
+            pop_silent: false,
+            pop_auth_reply: None,
+            pop_sasl_line_limit: None,
+            pop_auth_timeout: Duration::from_secs(60),
+            pop_idle_timeout: Duration::from_secs(30 * 60),
             google: false,
             mail_delay: Duration::ZERO,
             drop_after_auth: false,

@@ -1,6 +1,6 @@
 //! An imitation of Microsoft 365 for tests and demonstrations: the token endpoint and the sign-in pages of an Entra tenant,
-//! the endpoints of managed identities, Exchange Online's IMAP and SMTP submission servers, and the mail of a few mailboxes.
-//! Google's token endpoint stands beside them.
+//! the endpoints of managed identities, Exchange Online's IMAP, POP3 and SMTP submission servers, and the mail of a few
+//! mailboxes. Google's token endpoint stands beside them.
 //!
 //! It listens on 127.0.0.1 at ports that the system picks, with a certificate of its own certificate authority, and says
 //! what the real servers are known to say, refusals included. [`Knobs`] make it misbehave. It knows nothing of gatepost, so
@@ -21,6 +21,7 @@ mod imap;
 mod jwt;
 mod knobs;
 mod listener;
+mod pop3;
 mod smtp;
 mod store;
 mod tenant;
@@ -168,6 +169,18 @@ impl Standin {
     #[must_use]
     pub fn smtp_plain(&self) -> SocketAddr {
         self.address(Service::SmtpPlain)
+    }
+
+    /// POP3 with implicit TLS, as on port 995.
+    #[must_use]
+    pub fn pop3(&self) -> SocketAddr {
+        self.address(Service::Pop3)
+    }
+
+    /// POP3 without TLS, for tests that look at the bytes.
+    #[must_use]
+    pub fn pop3_plain(&self) -> SocketAddr {
+        self.address(Service::Pop3Plain)
     }
 
     /// The address of one service; it stays the same over [`Standin::stop`] and [`Standin::restart`].

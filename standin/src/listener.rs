@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::authority::Authority;
 use crate::cloud::Cloud;
 use crate::dialogue::Dialogue;
-use crate::{identity, imap, smtp};
+use crate::{identity, imap, pop3, smtp};
 
 /// Wait after a failed accept. Out of descriptors it would fail again at once, and spin.
 const RESPITE: Duration = Duration::from_millis(20);
@@ -33,19 +33,25 @@ pub enum Service {
     ImapPlain,
     /// Submission without TLS.
     SmtpPlain,
+    /// POP3 with implicit TLS.
+    Pop3,
+    /// POP3 without TLS.
+    Pop3Plain,
     /// The endpoints of managed identities, HTTP.
     Imds,
 }
 
 impl Service {
     /// Every service, in the order of its variants.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Authority,
         Self::Imap,
         Self::Smtp,
         Self::Smtps,
         Self::ImapPlain,
         Self::SmtpPlain,
+        Self::Pop3,
+        Self::Pop3Plain,
         Self::Imds,
     ];
 }
@@ -167,6 +173,7 @@ async fn serve(
         Service::Smtp | Service::Smtps | Service::SmtpPlain => {
             counters.smtp_connections.increment();
         }
+        Service::Pop3 | Service::Pop3Plain => counters.pop_connections.increment(),
         Service::Authority | Service::Imds => {}
     }
     let _ = converse(service, stream, peer, cloud, authority).await;
@@ -193,6 +200,8 @@ async fn converse(
         Service::Smtp => smtp::serve_starttls(stream, peer, cloud).await,
         Service::Smtps => smtp::serve(tls.accept(stream).await?, peer, cloud).await,
         Service::SmtpPlain => smtp::serve(stream, peer, cloud).await,
+        Service::Pop3 => pop3::serve(tls.accept(stream).await?, cloud).await,
+        Service::Pop3Plain => pop3::serve(stream, cloud).await,
         Service::Imds => identity::serve(stream, cloud).await,
     }
 }

@@ -82,6 +82,8 @@ fn description(standin: &Standin, tenant: &Tenant, ca: Option<&Path>) -> Value {
         "imds": standin.imds(),
         "imap": standin.imap(),
         "imap_plain": standin.imap_plain(),
+        "pop3": standin.pop3(),
+        "pop3_plain": standin.pop3_plain(),
         "smtp": standin.smtp(),
         "smtps": standin.smtps(),
         "smtp_plain": standin.smtp_plain(),

@@ -92,6 +92,8 @@ pub struct Account {
     pub password: Option<String>,
     /// `ImapEnabled` of the mailbox.
     pub imap_enabled: bool,
+    /// `PopEnabled` of the mailbox.
+    pub pop_enabled: bool,
     /// Whether the mailbox may submit by SMTP: the opposite of `SmtpClientAuthenticationDisabled`.
     pub smtp_enabled: bool,
     /// Who has FullAccess beside the owner: client ids of applications, addresses of delegates.
@@ -194,13 +196,14 @@ fn apps() -> [App; 3] {
 }
 
 impl Account {
-    /// A mailbox with IMAP and SMTP switched on and no password, open to `granted_to`.
+    /// A mailbox with IMAP, POP3 and SMTP switched on and no password, open to `granted_to`.
     #[must_use]
     pub fn new(address: &str, granted_to: &[&str]) -> Self {
         Self {
             address: address.into(),
             password: None,
             imap_enabled: true,
+            pop_enabled: true,
             smtp_enabled: true,
             granted_to: granted_to.iter().copied().map(String::from).collect(),
             send_as: Vec::new(),

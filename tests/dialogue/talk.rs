@@ -35,11 +35,6 @@ impl Log {
     pub(crate) fn output(&self) -> Vec<u8> {
         self.0.iter().filter_map(Event::bytes).flatten().copied().collect()
     }
-
-    /// Whether an outcome starts with `word`.
-    pub(crate) fn has(&self, word: &str) -> bool {
-        self.0.iter().any(|event| matches!(event, Event::Mark(mark) if mark.starts_with(word)))
-    }
 }
 
 impl Event {

@@ -108,7 +108,9 @@ impl Rig {
         let config = configure(state.path(), &standin, difference);
         let relay = Arc::new(relay(&config, clock.clone()));
         let (mut addresses, stop) = (Vec::new(), CancellationToken::new());
-        for (listener, entrance) in config.listeners.iter().zip(entrances(&config.listeners)) {
+        for (listener, entrance) in
+            config.listeners.iter().zip(entrances(&config.listeners))
+        {
             let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
             addresses.push((listener.protocol.name, socket.local_addr().unwrap()));
             tokio::spawn(accept(socket, entrance, Arc::clone(&relay), stop.clone()));
@@ -198,7 +200,7 @@ fn relay(config: &Config, clock: Clock) -> Relay {
 
 fn configure(folder: &Path, standin: &Standin, difference: &Difference<'_>) -> Config {
     std::fs::write(folder.join("ca.pem"), standin.ca_pem()).unwrap();
-    super::tls::write_certificate(folder);
+    super::certificate::write_certificate(folder);
     let path = folder.join("config.toml");
     std::fs::write(&path, configuration(standin, difference)).unwrap();
     Config::load(&path).unwrap_or_else(|error| panic!("{error}"))

@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 pub(crate) struct Authority {
     pub(crate) address: SocketAddr,
@@ -36,9 +38,10 @@ impl Authority {
         format!("http://{}/tenant/oauth2/v2.0/token", self.address)
     }
 
-    /// The next request.
+    /// The next request. One that never comes fails the test rather than hanging it.
     pub(crate) async fn next(&mut self) -> Arrival {
-        self.arrivals.recv().await.unwrap()
+        let arrival = timeout(Duration::from_secs(10), self.arrivals.recv());
+        arrival.await.expect("no request came").unwrap()
     }
 
     /// Whether no request waits to be looked at.
