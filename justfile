@@ -53,9 +53,9 @@ interop:
     cargo build --locked --workspace --bins
     tests/interop/run
 
-# the numbers of docs/benchmarks.md, measured on this machine
-bench:
-    cargo bench --locked
+# the numbers of docs/benchmarks.md, measured on this machine: just bench, or just bench idle
+bench *parts:
+    ulimit -n "$(ulimit -H -n)" && cargo bench --locked --bench load -- {{ parts }}
 
 # the whole chain on this machine, against the built-in stand-in
 demo *arguments:

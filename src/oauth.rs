@@ -7,6 +7,7 @@ pub mod advice;
 mod application;
 mod assertion;
 mod authorization_code;
+pub mod claims;
 mod client_credentials;
 mod command;
 mod credential;

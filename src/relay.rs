@@ -1,7 +1,6 @@
 //! One connection, from accept to splice, in nine steps.
 
 mod client;
-mod discretion;
 mod memory;
 
 use std::sync::Arc;
@@ -22,8 +21,7 @@ use crate::sasl::Login;
 use crate::tls::{Identity, Trust};
 use crate::tokens::{Again, Bearer, Tokens};
 use crate::wire::{End, Halt, Handshake, Patience, Proxy, Traffic, Wire, dial, splice};
-use client::Client;
-use discretion::discreet;
+use client::{Client, report};
 use memory::Memory;
 
 /// What all connections share.
@@ -142,11 +140,12 @@ impl Relay {
     pub async fn turn_away(&self, entrance: &Entrance, stream: TcpStream) {
         let refusal =
             Refusal::new(Cause::TooManyConnections, "`connections` under [limits] is reached");
-        let client = Client::new(stream, entrance, self.terms(entrance, Vec::new()));
-        // In clear words don't reach a client that waits for TLS.
-        if entrance.privacy != Privacy::Tls {
-            client.part(Halt::Refused(refusal), LAST_WORD).await;
+        if entrance.privacy == Privacy::Tls {
+            // Words in clear don't reach a client that waits for TLS.
+            return report(&refusal);
         }
+        let client = Client::new(stream, entrance, self.terms(entrance, Vec::new()));
+        client.part(Halt::Refused(refusal), LAST_WORD).await;
     }
 
     async fn through(
@@ -188,7 +187,12 @@ impl Relay {
             };
             match self.open(client.protocol(), login).await {
                 Ok(opened) => return Ok(Some(opened)),
-                Err(refusal) => client.refuse(&refusal, self.timeouts.login_idle).await?,
+                Err(refusal) => {
+                    client.refuse(&refusal, self.timeouts.login_idle).await?;
+                    if refusal.ends_talk() {
+                        return Ok(None);
+                    }
+                }
             }
         }
         Err(Refusal::new(Cause::TooManyFailedLogins, "`failed_logins` under [limits] is reached")
@@ -252,8 +256,13 @@ impl Relay {
         mailbox: &Mailbox,
         service: &Service,
     ) -> Result<Opened, (Refusal, Option<Bearer>)> {
-        let bearer =
-            self.tokens.bearer(&mailbox.provider, &mailbox.address, mailbox.seed(), &service.scope);
+        let bearer = self.tokens.bearer(
+            &mailbox.provider,
+            &mailbox.address,
+            mailbox.seed(),
+            &service.scope,
+            service.margin(),
+        );
         let (bearer, mut wire) =
             tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
         let terms = UpstreamTerms {
@@ -309,12 +318,12 @@ fn no_service(protocol: &Protocol, mailbox: &Mailbox) -> Refusal {
 }
 
 /// What went wrong between gatepost and the mail host, as far as the session didn't say it itself.
-fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
+pub(crate) fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
     let Service { host, port, .. } = service;
     let unreachable =
         |what: String| Refusal::new(Cause::UpstreamUnreachable, format!("{host}:{port} {what}"));
     match halt {
-        Halt::Refused(refusal) => discreet(refusal),
+        Halt::Refused(refusal) => refusal,
         Halt::Closed => unreachable("closed the connection during the login; it may be overloaded, or the port isn't the protocol's".into()),
         Halt::TimedOut => unreachable("doesn't answer; check that port and security fit, or raise `upstream_reply` under [timeouts]".into()),
         Halt::Tls(error) => unreachable(format!("fails in TLS: {error}; if something on the way replaces certificates, name its root in `ca_file`")),

@@ -1,6 +1,7 @@
 //! TLS of both sides: certificates of listeners, trust in upstreams. The only module that knows how
 //! PEM is read and which cryptography is used.
 
+mod connected;
 mod signature;
 
 use std::fmt;
@@ -14,7 +15,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_platform_verifier::Verifier;
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+pub(crate) use connected::Connected;
 
 pub use signature::{assertion_certificate, signer_of_pem};
 
@@ -66,8 +70,7 @@ impl Identity {
     /// # Errors
     /// Whatever ends the handshake.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let accepted = TlsAcceptor::from(self.0.clone()).accept(stream).await?;
-        Ok(TlsStream::Server(accepted))
+        TlsAcceptor::from(self.0.clone()).accept(stream).await
     }
 }
 
@@ -101,11 +104,10 @@ impl Trust {
     ///
     /// # Errors
     /// Whatever ends the handshake; a certificate that isn't believed among it.
-    pub async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<Connected> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a host name"))?;
-        let connected = TlsConnector::from(self.0.clone()).connect(name, stream).await?;
-        Ok(TlsStream::Client(connected))
+        Connected::shake_hands(self.0.clone(), name, stream).await
     }
 
     /// The same trust for an HTTP client of its own.

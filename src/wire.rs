@@ -14,11 +14,11 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsStream;
+use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
 
 use crate::proto::{Inbox, Refusal, Session, Step};
-use crate::tls::{Identity, Trust};
+use crate::tls::{Connected, Identity, Trust};
 
 pub use dial::{Unreachable, dial};
 pub use proxy::{Exempt, Proxy, Scheme};
@@ -32,8 +32,9 @@ pub struct Wire {
 
 enum Stream {
     Plain(TcpStream),
-    // Boxed: an idle connection in clear shouldn't carry the room for TLS.
-    Tls(Box<TlsStream<TcpStream>>),
+    // Both boxed: an idle connection in clear shouldn't carry the room for TLS.
+    Accepted(Box<TlsStream<TcpStream>>),
+    Connected(Box<Connected>),
     /// A TLS handshake took the stream and failed.
     Gone,
 }
@@ -117,12 +118,7 @@ impl Wire {
         let Stream::Plain(stream) = std::mem::replace(&mut self.stream, Stream::Gone) else {
             return Err(Halt::Tls(io::Error::other("TLS is up already")));
         };
-        let stream = match handshake {
-            Handshake::Accept(Some(identity)) => identity.accept(stream).await,
-            Handshake::Accept(None) => Err(io::Error::other("no certificate here")),
-            Handshake::Connect(trust, host) => trust.connect(host, stream).await,
-        };
-        self.stream = Stream::Tls(Box::new(stream.map_err(Halt::Tls)?));
+        self.stream = shake_hands(stream, handshake).await.map_err(Halt::Tls)?;
         Ok(())
     }
 
@@ -165,6 +161,18 @@ impl Wire {
     }
 }
 
+async fn shake_hands(stream: TcpStream, handshake: &Handshake<'_>) -> io::Result<Stream> {
+    match handshake {
+        Handshake::Accept(Some(identity)) => {
+            Ok(Stream::Accepted(Box::new(identity.accept(stream).await?)))
+        }
+        Handshake::Accept(None) => Err(io::Error::other("no certificate here")),
+        Handshake::Connect(trust, host) => {
+            Ok(Stream::Connected(Box::new(trust.connect(host, stream).await?)))
+        }
+    }
+}
+
 async fn within<T>(
     patience: Duration,
     work: impl Future<Output = Result<T, Halt>>,
@@ -180,7 +188,8 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Accepted(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Connected(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -194,7 +203,8 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Accepted(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Connected(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -202,7 +212,8 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Accepted(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Connected(stream) => Pin::new(stream).poll_flush(cx),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -210,7 +221,8 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Accepted(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Connected(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }

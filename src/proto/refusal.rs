@@ -104,6 +104,14 @@ impl Refusal {
         }
     }
 
+    /// Whether the answer to it says that the connection ends: SMTP's 421, passed on (RFC 5321
+    /// section 3.8).
+    pub fn ends_talk(&self) -> bool {
+        let verbatim = self.verbatim.as_deref();
+        self.cause == Cause::UpstreamUnavailable
+            && verbatim.is_some_and(|line| line.starts_with("421"))
+    }
+
     /// What happened and what to do, for the operator.
     pub fn explain(&self) -> &str {
         &self.explanation

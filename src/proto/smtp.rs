@@ -2,6 +2,8 @@
 
 mod downstream;
 pub mod grammar;
+mod rehearsal;
+mod replies;
 mod upstream;
 pub mod verdict;
 
@@ -15,16 +17,17 @@ pub const PROTOCOL: Protocol = Protocol {
     upstream_security: &[Security::StartTls, Security::Implicit, Security::Plain],
     downstream: |terms| Box::new(downstream::Downstream::new(terms)),
     upstream: |terms| Box::new(upstream::Upstream::new(terms)),
+    rehearsal: Some(|sender, limits| Box::new(rehearsal::Rehearsal::new(sender, limits))),
 };
 
 /// What nearly every service honours, offered while nothing is known of the upstreams.
 const CONSERVATIVE: &[&str] = &["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"];
 
-/// Of an upstream's extensions, those that hold for a client of gatepost: AUTH and STARTTLS are
-/// between each pair of neighbours.
+/// Of an upstream's extensions, those that hold for a client of gatepost: AUTH, Exchange's own form of
+/// it, and STARTTLS are between each pair of neighbours.
 fn passed_on(extensions: &[String]) -> impl Iterator<Item = &str> {
     extensions.iter().map(String::as_str).filter(|line| {
         let keyword = line.split([' ', '=']).next().unwrap_or_default();
-        !keyword.eq_ignore_ascii_case("AUTH") && !keyword.eq_ignore_ascii_case("STARTTLS")
+        !["AUTH", "X-EXPS", "STARTTLS"].iter().any(|ours| keyword.eq_ignore_ascii_case(ours))
     })
 }

@@ -77,7 +77,7 @@ impl<'a> Client<'a> {
             Halt::Refused(refusal) => refusal,
             Halt::TimedOut => Refusal::new(
                 Cause::TimedOut,
-                "the client took longer for its login than [timeouts] allows",
+                "no login was done in the time of `login_idle` and `login_total` under [timeouts]; the client is slow, or the service behind its login",
             ),
             Halt::Injected => Refusal::new(
                 Cause::StartTlsInjection,
@@ -99,7 +99,7 @@ impl<'a> Client<'a> {
 }
 
 /// One line for the operator. What someone must act on is a warning.
-fn report(refusal: &Refusal) {
+pub(super) fn report(refusal: &Refusal) {
     let reason = refusal.explain();
     match refusal.cause {
         Cause::SignInNeeded

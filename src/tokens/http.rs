@@ -101,6 +101,11 @@ fn way_out(proxy: &Proxy) -> reqwest::Result<reqwest::Proxy> {
 }
 
 impl Http {
+    /// The usual way, for others than authorities.
+    pub fn usual(&self) -> Client {
+        self.usual.clone()
+    }
+
     /// Makes the request.
     ///
     /// # Errors

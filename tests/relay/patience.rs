@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::rig::{AUTH_PLAIN, PASSWORD, Rig, USER};
+use super::certificate::{IMPLICIT, STARTTLS};
+use super::rig::{AUTH_PLAIN, Difference, PASSWORD, Rig, USER};
+use gatepost_standin::Standin;
 use tokio::time::timeout;
 
 /// Far beyond every limit that these tests set, and far below the defaults.
@@ -19,7 +21,7 @@ async fn a_client_that_says_nothing_is_told_why_it_is_cut() {
         client.until(greeting).await;
         assert_eq!(timeout(SOON, client.rest()).await.unwrap(), bye);
     }
-    rig.journal.tells("took longer for its login than [timeouts] allows");
+    rig.journal.tells("the client is slow, or the service behind its login");
     rig.stop().await;
 }
 
@@ -40,6 +42,20 @@ async fn a_client_that_trickles_is_cut_all_the_same() {
     };
     assert_eq!(bye, "* BYE Timed out");
     assert!((Duration::from_secs(2)..SOON).contains(&start.elapsed()), "{:?}", start.elapsed());
+    rig.stop().await;
+}
+
+/// The client isn't told that its password is wrong, nor the operator that only the client can be slow.
+#[tokio::test]
+async fn a_login_that_a_service_keeps_waiting_ends() {
+    let rig = Rig::tables("[timeouts]\nlogin_total = \"1s\"\n").await;
+    rig.standin.knobs().imap_silent = true;
+    let mut client = rig.client("imap").await;
+    client.until("* OK").await;
+    client.say(&format!("a LOGIN {USER} \"{PASSWORD}\"")).await;
+    let rest = timeout(SOON, client.rest()).await.unwrap();
+    assert!(rest.starts_with(b"* BYE Timed out"), "{}", String::from_utf8_lossy(&rest));
+    rig.journal.tells("or the service behind its login");
     rig.stop().await;
 }
 
@@ -65,6 +81,42 @@ async fn a_client_that_takes_nothing_doesnt_hold_its_place_for_ever() {
     };
     timeout(SOON, free).await.unwrap();
     flood.abort();
+    rig.stop().await;
+}
+
+/// A handshake that never comes is a login that never comes.
+#[tokio::test]
+async fn a_client_that_keeps_its_tls_to_itself_is_cut() {
+    let tables = "[timeouts]\nlogin_idle = \"1s\"\n";
+    for listener in [IMPLICIT, STARTTLS] {
+        let difference = Difference { listener, tables, ..Difference::default() };
+        let rig = Rig::with(Standin::start().await.unwrap(), &difference).await;
+        let mut client = rig.client("imap").await;
+        if listener == STARTTLS {
+            client.until("* OK").await;
+            client.ask("a STARTTLS", "a OK").await;
+        }
+        let rest = timeout(SOON, client.rest()).await.unwrap();
+        assert_eq!(rest, b"", "nothing in clear to who waits for TLS");
+        rig.stop().await;
+    }
+}
+
+/// Whoever sends without end and without a line's end costs no more than the line's limit.
+#[tokio::test]
+async fn a_line_without_an_end_is_one_bad_command() {
+    let rig = Rig::start().await;
+    for (protocol, greeting, bad, login, yes) in [
+        ("imap", "* OK", "* BAD", format!("b LOGIN {USER} \"{PASSWORD}\""), "b OK"),
+        ("smtp", "220 ", "500 5.5.2", format!("HELO x\r\n{AUTH_PLAIN}"), "235 "),
+    ] {
+        let mut client = rig.client(protocol).await;
+        client.until(greeting).await;
+        client.send(&vec![b'A'; 16 << 20]).await;
+        let answer = client.ask("", bad).await;
+        assert_eq!(answer.len(), 1, "{answer:?}");
+        client.ask(&login, yes).await;
+    }
     rig.stop().await;
 }
 
@@ -99,6 +151,20 @@ async fn one_too_many_is_told_so() {
     let smtp = rig.client("smtp").await.rest().await;
     assert_eq!(smtp, b"421 4.3.2 Too many connections\r\n");
     rig.journal.tells("`connections` under [limits] is reached");
+    rig.stop().await;
+}
+
+/// Words in clear would only puzzle who waits for TLS.
+#[tokio::test]
+async fn one_too_many_on_a_tls_port_is_closed() {
+    let tables = "[limits]\nconnections = 1\n";
+    let difference = Difference { listener: IMPLICIT, tables, ..Difference::default() };
+    let rig = Rig::with(Standin::start().await.unwrap(), &difference).await;
+    let first = rig.client("imap").await;
+    let rest = rig.client("smtp").await.rest().await;
+    assert_eq!(rest, b"");
+    rig.journal.tells("`connections` under [limits] is reached");
+    drop(first);
     rig.stop().await;
 }
 

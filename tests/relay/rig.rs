@@ -108,9 +108,7 @@ impl Rig {
         let config = configure(state.path(), &standin, difference);
         let relay = Arc::new(relay(&config, clock.clone()));
         let (mut addresses, stop) = (Vec::new(), CancellationToken::new());
-        for (listener, entrance) in
-            config.listeners.iter().zip(entrances(&config.listeners))
-        {
+        for (listener, entrance) in config.listeners.iter().zip(entrances(&config.listeners)) {
             let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
             addresses.push((listener.protocol.name, socket.local_addr().unwrap()));
             tokio::spawn(accept(socket, entrance, Arc::clone(&relay), stop.clone()));

@@ -172,6 +172,24 @@ async fn a_restart_goes_on_with_the_last_refresh_token_and_not_the_first() {
     rig.stop().await;
 }
 
+/// The authority may take the old token back as it hands out the new one.
+#[tokio::test]
+async fn a_stop_waits_for_a_refresh_token_on_its_way() {
+    let (rig, difference) = signed_in_rig().await;
+    rig.standin.knobs().authority_delay = Duration::from_millis(500);
+    let mut client = rig.client("imap").await;
+    client.until("* OK").await;
+    client.say("a LOGIN scanner \"correct horse\"").await;
+    while rig.standin.counters().token_requests.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let seed = difference.mailbox.split('"').nth(1).unwrap().to_owned();
+    let rig = rig.restart(&difference).await;
+    let kept = walk(&rig.state().join("state"));
+    assert!(kept.contains("1.A") && !kept.contains(&seed), "the successor is on disk");
+    rig.stop().await;
+}
+
 fn walk(folder: &std::path::Path) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let mut text = String::new();

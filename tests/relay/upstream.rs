@@ -31,6 +31,10 @@ async fn fails_on_smtp(Case(turn, answer, explanation): Case) {
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].starts_with(answer), "{explanation}: {said:?}");
     rig.journal.tells(explanation);
+    if answer.starts_with("421") {
+        assert_eq!(client.rest().await, b"", "421 says that the connection ends");
+        return rig.stop().await;
+    }
     client.ask("MAIL FROM:<scanner@contoso.example>", "530 5.7.0 ").await;
     *rig.standin.knobs() = Knobs::default();
     client.ask(super::rig::AUTH_PLAIN, "235 ").await;

@@ -105,8 +105,8 @@ impl Evidence {
     }
 
     fn learn_refresh_tokens(&mut self, rig: &Rig) {
-        let folder = rig.state().join("state");
-        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        let folder = rig.state().join("state/sign-ins");
+        let entries = std::fs::read_dir(folder).unwrap();
         for path in entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
             let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
             let tokens = text.split('"').filter(|text| text.starts_with("1.A"));
@@ -151,8 +151,7 @@ fn pieces(secret: &str) -> Vec<String> {
     if secret.len() <= 2 * PIECE {
         return vec![secret.to_owned()];
     }
-    // A JWT's first part says nothing but its algorithm, and its second begins alike for all.
-    let places = [secret.len() / 2, secret.len() - PIECE];
+    let places = [0, secret.len() / 2, secret.len() - PIECE];
     places.into_iter().filter_map(|at| secret.get(at..at + PIECE)).map(str::to_owned).collect()
 }
 
@@ -216,7 +215,8 @@ async fn no_secret_is_written_down_or_told() {
             let rig = Rig::with(standin, &difference).await;
             evidence.logins(&rig).await;
             rig.standin.revoke_tokens();
-            evidence.logins(&rig).await;
+            let login = format!("a LOGIN scanner \"{PASSWORD}\"");
+            evidence.talk(&rig, "imap", &[login]).await;
             evidence.learn_tokens(&rig);
             evidence.learn_refresh_tokens(&rig);
             written += &rig.journal.text();
@@ -278,7 +278,7 @@ async fn a_token_that_the_upstream_repeats_is_not_passed_on() {
         let piece = &shown[..40];
         assert!(!answer.concat().contains(piece), "{answer:?}");
         assert!(!rig.journal.text().contains(piece), "{}", rig.journal.text());
-        rig.journal.tells("command '(left out)");
+        rig.journal.tells("repeats the access token in its words, which are withheld");
         rig.stop().await;
     }
 }

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use nom::branch::alt;
-use nom::bytes::complete::{escaped, is_not, tag, tag_no_case, take_while, take_while1};
+use nom::bytes::complete::{
+    escaped, is_not, tag, tag_no_case, take_while, take_while_m_n, take_while1,
+};
 use nom::character::complete::{char, crlf, one_of, space0, u32 as number};
 use nom::combinator::{all_consuming, map, map_res, opt, rest};
 use nom::multi::length_data;
@@ -118,11 +120,13 @@ fn prelude(input: &[u8]) -> IResult<&[u8], (&str, &str)> {
     separated_pair(command_tag, char(' '), name).parse(input)
 }
 
-/// `tag = 1*<any ASTRING-CHAR except "+">`
+/// `tag = 1*<any ASTRING-CHAR except "+">`, of a length that clients use: it stands in each answer.
 fn command_tag(input: &[u8]) -> IResult<&[u8], &str> {
     let tag_char = |b: u8| b.is_ascii() && is_astring_char(b) && b != b'+';
-    map_res(take_while1(tag_char), std::str::from_utf8).parse(input)
+    map_res(take_while_m_n(1, LONGEST_TAG, tag_char), std::str::from_utf8).parse(input)
 }
+
+const LONGEST_TAG: usize = 128;
 
 /// `SP userid SP password`
 fn login(input: &[u8]) -> IResult<&[u8], Command<'_>> {

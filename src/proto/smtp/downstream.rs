@@ -258,6 +258,8 @@ impl Session for Doorway {
         let answer = match grammar::command(line.trim_ascii_end()) {
             Ok(Command::Ehlo) => self.ehlo(),
             Ok(Command::Helo) => multiline(std::slice::from_ref(&self.name)),
+            // Before mail there is nothing to reset, and an EHLO or AUTH may still follow.
+            Ok(Command::Noop | Command::Rset) => b"250 2.0.0 OK\r\n".to_vec(),
             Ok(Command::Auth { .. }) => b"503 5.5.1 Already authenticated\r\n".to_vec(),
             Ok(Command::StartTls) => b"503 5.5.1 STARTTLS comes before AUTH\r\n".to_vec(),
             // Perhaps an AUTH with a password and something behind it.
