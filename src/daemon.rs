@@ -22,7 +22,7 @@ use crate::notice::expiry::Expiries;
 use crate::relay::{Entrance, Relay};
 use crate::store::{self, Announced, Store};
 use crate::tls::{self, Trust};
-use crate::tokens::{self, Tokens, http_client};
+use crate::tokens::{self, Http, Tokens, http_client};
 use upkeep::Upkeep;
 
 /// A service whose listeners are bound, so that clients can connect.
@@ -162,13 +162,15 @@ pub fn entrances(listeners: &[Listener]) -> Vec<Arc<Entrance>> {
 fn relay(config: &Config) -> Result<(Relay, Upkeep), Error> {
     let Way { http, store, limits, trust } = Way::prepare(config)?;
     let announced = Arc::new(Announced::open(&config.state_directory));
-    let notices = Notices::start(config.hooks.clone(), Arc::clone(&announced), http.clone());
+    let notices = Notices::start(config.hooks.clone(), Arc::clone(&announced), http.usual());
     let clock: tokens::Clock = Arc::new(SystemTime::now);
     let tokens = Tokens::with_notices(http, store, limits, (clock, notices.clone()));
     let expiries = Expiries::new(config.expiries.clone(), announced, notices);
     let upkeep = Upkeep::new(tokens.clone(), &config.directory, expiries);
     let shared = (Arc::clone(&config.directory), tokens, trust);
-    Ok((Relay::new(config.name.clone(), shared, config.timeouts, config.limits), upkeep))
+    let mut relay = Relay::new(config.name.clone(), shared, config.timeouts, config.limits);
+    relay.proxy.clone_from(&config.proxy);
+    Ok((relay, upkeep))
 }
 
 /// The token engine of a configuration, for a command that ends soon, and the certificates that it
@@ -183,7 +185,7 @@ pub fn engine(config: &Config) -> Result<(Tokens, Trust), Error> {
 
 /// The way to authorities and sign-ins, as a configuration has it.
 struct Way {
-    http: reqwest::Client,
+    http: Http,
     store: Store,
     limits: tokens::Limits,
     trust: Trust,
@@ -198,7 +200,8 @@ impl Way {
             body: config.limits.token_response,
             ..tokens::Limits::default()
         };
-        let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
+        let http = http_client(trust.client_config(), &limits, config.proxy.as_ref())
+            .map_err(Error::Http)?;
         let store =
             Store::open_with(config.sign_ins(), config.store_key.clone()).map_err(Error::Store)?;
         Ok(Self { http, store, limits, trust })

@@ -19,11 +19,12 @@ const REMEDY: &str = "Set this host's clock and keep it right with a time servic
 /// The question holds no secret.
 pub(super) async fn check(patient: &Patient<'_>, url: &str) -> Check {
     let limits = Limits { connect: patient.config.timeouts.connect, ..Limits::default() };
-    let Ok(http) = http_client(patient.trust.client_config(), &limits) else {
+    let proxy = patient.config.proxy.as_ref();
+    let Ok(http) = http_client(patient.trust.client_config(), &limits, proxy) else {
         return Check::skip("clock", "there is no HTTP client to ask the authority with");
     };
     let sent = SystemTime::now();
-    let response = match http.get(url).timeout(limits.total).send().await {
+    let response = match http.usual().get(url).timeout(limits.total).send().await {
         Ok(response) => response,
         Err(error) => {
             let text = format!("the authority doesn't answer HTTP: {}", error.without_url());

@@ -77,8 +77,8 @@ impl Routes {
             Beginning::Clear if service.is_none() => Security::Plain,
             _ => security,
         };
-        let patience = patient.config.timeouts.connect;
-        let dialled = dial((host, *port), security, &patient.trust, patience).await;
+        let (proxy, patience) = (patient.config.proxy.as_ref(), patient.config.timeouts.connect);
+        let dialled = dial((host, *port), security, &patient.trust, proxy, patience).await;
         let target = format!("{host}:{port}");
         let reached = dialled.is_ok();
         for check in stages(&target, *beginning, dialled.err()) {
