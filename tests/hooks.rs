@@ -16,7 +16,7 @@ use gatepost::notice::{Event, Hook, Hooks, Notices};
 use gatepost::oauth::{Application, Class, Failure, Grant};
 use gatepost::secret::Secret;
 use gatepost::store::{Announced, Record, Store};
-use gatepost::tokens::{Limits, Tokens, http_client};
+use gatepost::tokens::{Http, Limits, Tokens, http_client};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -26,20 +26,20 @@ use tokio::sync::mpsc;
 const ALICE: &str = "alice@contoso.example";
 const DAY: u64 = 24 * 3600;
 
-fn http() -> reqwest::Client {
+fn http() -> Http {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    http_client(tls, &Limits::default()).unwrap()
+    http_client(tls, &Limits::default(), None).unwrap()
 }
 
 fn start(state: &Path, hook: &Hook) -> Notices {
     let hooks =
         Hooks { on_sign_in_needed: Some(hook.clone()), on_secret_expiring: Some(hook.clone()) };
-    Notices::start(hooks, Arc::new(Announced::open(state)), http())
+    Notices::start(hooks, Arc::new(Announced::open(state)), http().usual())
 }
 
 fn sign_in_needed(mailbox: &str, token: &str) -> Event {
@@ -220,7 +220,8 @@ async fn a_program_that_fails_or_is_not_there_is_not_taken_for_told() {
             on_sign_in_needed: Some(Hook::Run(words)),
             on_secret_expiring: Some(webhook.hook()),
         };
-        let notices = Notices::start(hooks, Arc::new(Announced::open(state.path())), http());
+        let notices =
+            Notices::start(hooks, Arc::new(Announced::open(state.path())), http().usual());
         notices.raise(sign_in_needed(ALICE, "one"));
         // Told after it, so that it has been tried.
         let date = Date { year: 2027, month: 3, day: 1 };
@@ -243,7 +244,7 @@ async fn a_client_secret_is_announced_thirty_seven_and_one_day_ahead_and_at_its_
         // Each time as after a restart.
         let announced = Arc::new(Announced::open(state.path()));
         let hooks = Hooks { on_secret_expiring: Some(webhook.hook()), ..Hooks::default() };
-        let notices = Notices::start(hooks, Arc::clone(&announced), http());
+        let notices = Notices::start(hooks, Arc::clone(&announced), http().usual());
         let expiry = Expiry { provider: "contoso".to_owned(), date };
         let expiries = Expiries::new(vec![expiry], announced, notices);
         let now = end - Duration::from_secs(35 * DAY) + Duration::from_secs(hours * 3600);
@@ -296,7 +297,7 @@ async fn a_dead_sign_in_is_told_and_a_new_one_settles_it() {
         application: Arc::new(Application {
             token_endpoint: token_endpoint.clone(),
             client_id: "app".to_owned(),
-            client_secret: None,
+            ..Application::default()
         }),
         grant: Grant::named("refresh_token").unwrap(),
         services: Vec::new(),

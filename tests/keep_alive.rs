@@ -74,7 +74,12 @@ impl House {
 
     fn mailbox(&self, address: &str) -> Arc<Mailbox> {
         let provider = Arc::clone(&self.provider);
-        Arc::new(Mailbox { address: address.to_owned(), provider, refresh_token: None })
+        Arc::new(Mailbox {
+            address: address.to_owned(),
+            provider,
+            refresh_token: None,
+            provider_password: None,
+        })
     }
 
     async fn keep_alive(&self, mailboxes: &[Arc<Mailbox>]) -> usize {
@@ -99,7 +104,7 @@ fn provider(token_endpoint: String) -> Arc<Provider> {
         application: Arc::new(Application {
             token_endpoint,
             client_id: "app".to_owned(),
-            client_secret: None,
+            ..Application::default()
         }),
         grant: Grant::named("refresh_token").unwrap(),
         services: vec![service],
@@ -111,7 +116,7 @@ fn engine(state: &TempDir, clock: &Arc<Mutex<SystemTime>>) -> Tokens {
     let store = Store::open(state.path()).unwrap();
     let clock = Arc::clone(clock);
     let now = Arc::new(move || *clock.lock().unwrap());
-    Tokens::with_clock(http_client(tls(), &limits).unwrap(), store, limits, now)
+    Tokens::with_clock(http_client(tls(), &limits, None).unwrap(), store, limits, now)
 }
 
 fn tls() -> rustls::ClientConfig {
