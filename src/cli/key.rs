@@ -11,7 +11,7 @@ use crate::store::{KeySource, Keys, Store};
 pub(super) enum Command {
     /// Print a new key
     ///
-    /// For a key file or another secret store, which the configuration names under [store]. Without
+    /// For a key file or another secret store, named by `key_file` or its other forms. Without
     /// such a name gatepost makes a key file of its own in the state directory.
     #[command(after_long_help = GENERATE_EXAMPLES)]
     Generate,
