@@ -4,7 +4,9 @@
 //! that would be right. A secret never shows in a problem.
 
 mod bounds;
+mod credential;
 mod document;
+mod endpoints;
 mod excerpt;
 mod host;
 mod listener;
@@ -13,6 +15,8 @@ mod place;
 mod preset;
 mod problem;
 mod provider;
+mod proxy;
+mod scope;
 mod secret;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +35,7 @@ use crate::mailbox::{Directory, KEY_LENGTH, Provider};
 use crate::relay::{Limits, Timeouts};
 use crate::secret::Secret;
 use crate::tls::Trust;
+use crate::wire::Proxy;
 
 pub use listener::{Certificate, Listener, TLS_MODES};
 pub use place::{NotFound, find};
@@ -46,6 +51,8 @@ pub struct Config {
     pub state_directory: PathBuf,
     /// Files of trust roots in PEM, found to hold some, on top of the system's.
     pub ca_files: Vec<PathBuf>,
+    /// The way out to authorities and mail hosts, where it leads through a proxy.
+    pub proxy: Option<Proxy>,
     /// What to listen on; at least one.
     pub listeners: Vec<Listener>,
     /// Who keeps mailboxes, in the order of their names.
@@ -127,6 +134,7 @@ impl Config {
             state_directory: state_directory
                 .map_or_else(place::state_directory, Spanned::into_inner),
             ca_files,
+            proxy: proxy::read(root.section("proxy", report), report),
             listeners,
             providers: providers.into_values().flatten().collect(),
             directory: Arc::new(directory),

@@ -152,7 +152,9 @@ pub fn entrances(listeners: &[Listener]) -> Vec<Arc<Entrance>> {
 fn relay(config: &Config) -> Result<Relay, Error> {
     let (tokens, trust) = engine(config)?;
     let shared = (Arc::clone(&config.directory), tokens, trust);
-    Ok(Relay::new(config.name.clone(), shared, config.timeouts, config.limits))
+    let mut relay = Relay::new(config.name.clone(), shared, config.timeouts, config.limits);
+    relay.proxy.clone_from(&config.proxy);
+    Ok(relay)
 }
 
 /// The token engine of a configuration, and the certificates that it believes.
@@ -167,7 +169,8 @@ pub fn engine(config: &Config) -> Result<(Tokens, Trust), Error> {
         body: config.limits.token_response,
         ..tokens::Limits::default()
     };
-    let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
+    let http =
+        http_client(trust.client_config(), &limits, config.proxy.as_ref()).map_err(Error::Http)?;
     let store = Store::open(config.state_directory.join("sign-ins")).map_err(Error::Store)?;
     Ok((Tokens::new(http, store, limits), trust))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::secret::Secret;
 
 pub use directory::{Directory, KEY_LENGTH, Password, UserTaken};
-pub use provider::{Provider, Service};
+pub use provider::{Consent, Provider, Service};
 
 /// A mailbox that logins lead to.
 #[derive(Debug)]
@@ -20,6 +20,15 @@ pub struct Mailbox {
     pub provider: Arc<Provider>,
     /// The refresh token to start from, where the configuration holds one.
     pub refresh_token: Option<Secret<String>>,
+    /// Its password at its provider, for the grant that takes one.
+    pub provider_password: Option<Secret<String>>,
+}
+
+impl Mailbox {
+    /// What its tokens come from, as far as the configuration has it: a refresh token or a password.
+    pub fn seed(&self) -> Option<&Secret<String>> {
+        self.refresh_token.as_ref().or(self.provider_password.as_ref())
+    }
 }
 
 impl Mailbox {

@@ -20,7 +20,7 @@ use crate::proto::{
 use crate::sasl::Login;
 use crate::tls::{Identity, Trust};
 use crate::tokens::{Again, Bearer, Tokens};
-use crate::wire::{End, Halt, Handshake, Patience, Traffic, Wire, dial, splice};
+use crate::wire::{End, Halt, Handshake, Patience, Proxy, Traffic, Wire, dial, splice};
 use client::{Client, report};
 use memory::Memory;
 
@@ -34,6 +34,8 @@ pub struct Relay {
     pub tokens: Tokens,
     /// Which upstreams are believed.
     pub trust: Trust,
+    /// The way out to upstreams, where it leads through a proxy.
+    pub proxy: Option<Proxy>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// How much to take.
@@ -111,6 +113,7 @@ impl Relay {
             directory,
             tokens,
             trust,
+            proxy: None,
             timeouts,
             limits,
             password_checks,
@@ -253,12 +256,8 @@ impl Relay {
         mailbox: &Mailbox,
         service: &Service,
     ) -> Result<Opened, (Refusal, Option<Bearer>)> {
-        let bearer = self.tokens.bearer(
-            &mailbox.provider,
-            &mailbox.address,
-            mailbox.refresh_token.as_ref(),
-            &service.scope,
-        );
+        let bearer =
+            self.tokens.bearer(&mailbox.provider, &mailbox.address, mailbox.seed(), &service.scope);
         let (bearer, mut wire) =
             tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
         let terms = UpstreamTerms {
@@ -281,7 +280,9 @@ impl Relay {
 
     async fn dial(&self, service: &Service) -> Result<Wire, Refusal> {
         let address = (service.host.as_str(), service.port);
-        dial(address, service.security, &self.trust, self.timeouts.connect).await.map_err(|why| {
+        let (trust, proxy) = (&self.trust, self.proxy.as_ref());
+        let dialled = dial(address, service.security, trust, proxy, self.timeouts.connect);
+        dialled.await.map_err(|why| {
             Refusal::new(
                 Cause::UpstreamUnreachable,
                 format!("{}:{} can't be reached: {why}", service.host, service.port),

@@ -42,11 +42,17 @@ const EMPTY_NAMES: [&str; 16] = [
 /// file or into a comparison right there.
 const REVEALS: &[(&str, usize)] = &[
     ("src/cli/password.rs", 1),
+    ("src/config/credential.rs", 2),
     ("src/config/mailbox.rs", 1),
     ("src/config/secret.rs", 1),
     ("src/mailbox/directory.rs", 3),
     ("src/mailbox/password.rs", 1),
-    ("src/oauth/endpoint.rs", 5),
+    ("src/oauth/assertion.rs", 1),
+    ("src/oauth/authorization_code.rs", 4),
+    ("src/oauth/command.rs", 2),
+    ("src/oauth/endpoint.rs", 9),
+    ("src/oauth/inquiry.rs", 1),
+    ("src/oauth/managed_identity.rs", 2),
     ("src/proto/imap/upstream.rs", 2),
     ("src/proto/pop3/upstream.rs", 1),
     ("src/proto/smtp/upstream.rs", 1),
@@ -54,7 +60,9 @@ const REVEALS: &[(&str, usize)] = &[
     ("src/sasl/xoauth2.rs", 1),
     ("src/sasl.rs", 2),
     ("src/store/record.rs", 2),
-    ("src/tokens/authority.rs", 1),
+    ("src/tokens/http.rs", 3),
+    ("src/tokens/program.rs", 1),
+    ("src/wire/proxy.rs", 2),
 ];
 
 #[test]

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
+use gatepost::mailbox::Provider;
+use gatepost::oauth::Credential;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -103,6 +105,13 @@ fn warnings(text: &str) -> Vec<String> {
     load(text).unwrap().warnings
 }
 
+fn client_secret(provider: &Provider) -> String {
+    let Credential::Secrets(secrets) = &provider.application.credential else {
+        panic!("{:?}", provider.application.credential);
+    };
+    secrets.iter().next().unwrap().reveal().clone()
+}
+
 #[test]
 fn the_good_one_is_good() {
     let config = load(GOOD).unwrap();
@@ -112,8 +121,7 @@ fn the_good_one_is_good() {
     assert_eq!(config.directory.len(), 1);
     assert_eq!(config.timeouts.connect, Duration::from_secs(10));
     let provider = &config.providers[0];
-    let secret = provider.application.client_secret.as_ref().unwrap();
-    assert_eq!(secret.reveal(), "correct-horse");
+    assert_eq!(client_secret(provider), "correct-horse");
     assert_eq!(
         provider.application.token_endpoint,
         "https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token"
@@ -573,7 +581,7 @@ fn secrets_come_in_four_forms() {
     let folder = Folder::new();
     let secret = |form: &str| {
         let config = folder.load(&with("client_secret_file = \"client_secret\"", form)).unwrap();
-        config.providers[0].application.client_secret.clone().unwrap().reveal().clone()
+        client_secret(&config.providers[0])
     };
     assert_eq!(secret("client_secret = \"a b\""), "a b");
     assert_eq!(secret("client_secret_file = \"client_secret\""), "correct-horse");

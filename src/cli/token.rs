@@ -65,7 +65,7 @@ pub(super) fn token(arguments: &Arguments, ask: &Ask<'_>) -> Result<(), Failure>
     let scope = scope(&mailbox, ask.resource)?;
     let (tokens, _) = engine(&config)?;
     let bearer = runtime()?.block_on(async {
-        let seed = mailbox.refresh_token.as_ref();
+        let seed = mailbox.seed();
         let inquiry = tokens.inquire(&mailbox.provider, &mailbox.address, seed, &scope).await;
         tokens.finish().await;
         inquiry.map_err(|failure| refused(&mailbox, &failure))
@@ -221,9 +221,8 @@ mod tests {
             scope: (*scope).to_owned(),
         };
         let application = Application {
-            token_endpoint: "https://login.example/t/oauth2/v2.0/token".into(),
             client_id: "app".into(),
-            client_secret: None,
+            ..Application::default()
         };
         Mailbox {
             address: "scanner@contoso.example".into(),
@@ -234,6 +233,7 @@ mod tests {
                 services: scopes.iter().map(service).collect(),
             }),
             refresh_token: None,
+            provider_password: None,
         }
     }
 

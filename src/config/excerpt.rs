@@ -148,7 +148,7 @@ fn holds_secret(key: &str) -> bool {
         return false;
     }
     ["secret", "pass", "token"].iter().any(|word| key.contains(word))
-        || ["client_secret", "password", "password_hash", "refresh_token"]
+        || ["client_secret", "password", "password_hash", "refresh_token", "service_account"]
             .iter()
             .any(|word| strsim::normalized_damerau_levenshtein(&key, word) > 0.6)
 }

@@ -141,7 +141,7 @@ fn choose(record: Option<Record>, errand: &Errand) -> Option<Secret<String>> {
 fn record_of(errand: &Errand, mailbox: &str, refresh_token: Secret<String>) -> Record {
     Record {
         mailbox: mailbox.to_owned(),
-        token_endpoint: errand.application.token_endpoint.clone(),
+        token_endpoint: errand.application.authority().to_owned(),
         client_id: errand.application.client_id.clone(),
         refresh_token,
         seed: errand.seed.as_ref().map(Record::fingerprint),

@@ -67,7 +67,7 @@ async fn token(
     service: &Service,
     report: &mut Report,
 ) -> Option<Bearer> {
-    let seed = mailbox.refresh_token.as_ref();
+    let seed = mailbox.seed();
     let inquiry =
         patient.tokens.inquire(&mailbox.provider, &mailbox.address, seed, &service.scope).await;
     match inquiry {
@@ -161,7 +161,7 @@ impl Case<'_> {
     async fn open(&self, protocol: &Protocol, bearer: &Bearer) -> Result<Wire, Refusal> {
         let Patient { config, trust, .. } = self.patient;
         let Service { host, port, security, .. } = self.service;
-        let dialled = dial((host, *port), *security, trust, config.timeouts.connect).await;
+        let dialled = dial((host, *port), *security, trust, config.proxy.as_ref(), config.timeouts.connect).await;
         let mut wire = dialled.map_err(|why| {
             Refusal::new(
                 Cause::UpstreamUnreachable,

@@ -14,6 +14,7 @@ fn token(obtained: u64, life: u64) -> Token {
         expires_at: at(obtained + life),
         refresh: None,
         scope: None,
+        account: None,
     }
 }
 
