@@ -90,6 +90,19 @@ impl SignIns {
         }
     }
 
+    /// Keeps a refresh token of the errand's mailbox that didn't come by [`renew`](Self::renew).
+    pub(super) async fn adopt(
+        &self,
+        errand: &Errand,
+        refresh_token: Secret<String>,
+    ) -> Result<(), Trouble> {
+        let mailbox = errand.mailbox.as_deref().unwrap_or_default();
+        let known = self.of(mailbox);
+        let mut sign_in = known.lock().await;
+        sign_in.unsaved = None;
+        self.save(record_of(errand, mailbox, refresh_token)).await
+    }
+
     fn of(&self, mailbox: &str) -> Arc<tokio::sync::Mutex<SignIn>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(mailbox.to_owned()).or_default())

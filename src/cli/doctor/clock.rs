@@ -30,8 +30,9 @@ pub(super) async fn check(patient: &Patient<'_>, url: &str) -> Check {
     match date {
         Ok(Some(there)) => judge(here, there),
         Ok(None) => Check::warn("clock", "the authority doesn't tell the time in its answer"),
-        Err(failure) => Check::fail("http", Exit::Unavailable, failure.meaning)
-            .remedy(failure.advice),
+        Err(failure) => {
+            Check::fail("http", Exit::Unavailable, failure.meaning).remedy(failure.advice)
+        }
     }
 }
 

@@ -82,7 +82,7 @@ async fn token(
             Some(bearer)
         }
         Err(failure) => {
-            report.add(remedy::of_failure(&failure, &Facts::of(mailbox)));
+            report.add(remedy::of_failure(&failure, mailbox));
             None
         }
     }
@@ -161,7 +161,9 @@ impl Case<'_> {
     async fn open(&self, protocol: &Protocol, bearer: &Bearer) -> Result<Wire, Refusal> {
         let Patient { config, trust, .. } = self.patient;
         let Service { host, port, security, .. } = self.service;
-        let dialled = dial((host, *port), *security, trust, config.proxy.as_ref(), config.timeouts.connect).await;
+        let dialled =
+            dial((host, *port), *security, trust, config.proxy.as_ref(), config.timeouts.connect)
+                .await;
         let mut wire = dialled.map_err(|why| {
             Refusal::new(
                 Cause::UpstreamUnreachable,

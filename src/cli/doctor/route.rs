@@ -45,7 +45,8 @@ impl Routes {
             let reached = match proxy_of_environment(patient) {
                 None => self.explore_place(patient, place, None, report).await,
                 Some(name) => {
-                    let text = format!("not tried: the authority is asked through the proxy in {name}");
+                    let text =
+                        format!("not tried: the authority is asked through the proxy in {name}");
                     report.add(Check::skip("tcp", text));
                     true
                 }
