@@ -7,6 +7,7 @@ mod doctor;
 mod entra_script;
 mod facts;
 mod journal;
+mod key;
 mod login;
 mod password;
 mod run;
@@ -119,6 +120,9 @@ enum Command {
     /// Make password hashes for the configuration
     #[command(subcommand)]
     Password(PasswordCommand),
+    /// Make and change the keys that seal stored sign-ins
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Show the whole chain on this machine, against a built-in stand-in for Microsoft 365
     ///
     /// Sends a message through gatepost by SMTP and reads it back by IMAP, with a user name and a
@@ -167,6 +171,22 @@ enum PasswordCommand {
     Hash,
 }
 
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Print a new key
+    ///
+    /// For a key file or another secret store, which the configuration names under [store]. Without
+    /// such a name gatepost makes a key file of its own in the state directory.
+    #[command(after_long_help = GENERATE_EXAMPLES)]
+    Generate,
+    /// Seal all stored sign-ins with a new key
+    ///
+    /// May be run beside a running service, and again after a crash: the old key goes when every
+    /// sign-in is sealed with the new one. Where the configuration names the keys, its first key is
+    /// the one to seal with: put the new key above the old one, rotate, then remove the old one.
+    Rotate,
+}
+
 const PLACES: &str =
     "Without -c: $XDG_CONFIG_HOME/gatepost/config.toml, then /etc/gatepost/config.toml.";
 
@@ -192,6 +212,11 @@ const LOGIN_EXAMPLES: &str = "\
 Examples:
   gatepost login jane@contoso.example
   gatepost login --all --device";
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  (umask 077; gatepost key generate > /etc/gatepost/store.key)
+  gatepost key generate | systemd-creds encrypt - /etc/credstore.encrypted/gatepost-store";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -252,6 +277,8 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
             entra_script::entra_script(&arguments.load()?, provider.as_deref(), *variant)
         }
         Command::Password(PasswordCommand::Hash) => password::hash(),
+        Command::Key(KeyCommand::Generate) => key::generate(),
+        Command::Key(KeyCommand::Rotate) => key::rotate(&arguments.load()?),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {
             demo::run(arguments, if *once { demo::Stay::Once } else { demo::Stay::Up })
@@ -296,6 +323,8 @@ enum Exit {
     Software = 70,
     /// The operating system lacks something.
     System = 71,
+    /// A file can't be written.
+    Io = 74,
     /// It would pass with time.
     TryAgain = 75,
     /// Somebody must sign in, or be granted something.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::secret::Secret;
 
 pub use directory::{Directory, KEY_LENGTH, Password, UserTaken};
-pub use provider::{Consent, Provider, Service};
+pub use provider::{Consent, Margin, Provider, Service};
 
 /// A mailbox that logins lead to.
 #[derive(Debug)]

@@ -34,7 +34,7 @@ pub struct Relay {
     pub tokens: Tokens,
     /// Which upstreams are believed.
     pub trust: Trust,
-    /// The way out to upstreams, where it leads through a proxy.
+    /// What upstreams are reached through, if anything.
     pub proxy: Option<Proxy>,
     /// How long to wait.
     pub timeouts: Timeouts,
@@ -256,8 +256,9 @@ impl Relay {
         mailbox: &Mailbox,
         service: &Service,
     ) -> Result<Opened, (Refusal, Option<Bearer>)> {
-        let bearer =
-            self.tokens.bearer(&mailbox.provider, &mailbox.address, mailbox.seed(), &service.scope);
+        let (provider, address) = (&mailbox.provider, &mailbox.address);
+        let (seed, margin) = (mailbox.seed(), service.margin());
+        let bearer = self.tokens.bearer(provider, address, seed, &service.scope, margin);
         let (bearer, mut wire) =
             tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
         let terms = UpstreamTerms {
@@ -281,8 +282,8 @@ impl Relay {
     async fn dial(&self, service: &Service) -> Result<Wire, Refusal> {
         let address = (service.host.as_str(), service.port);
         let (trust, proxy) = (&self.trust, self.proxy.as_ref());
-        let dialled = dial(address, service.security, trust, proxy, self.timeouts.connect);
-        dialled.await.map_err(|why| {
+        let limit = self.timeouts.connect;
+        dial(address, service.security, trust, proxy, limit).await.map_err(|why| {
             Refusal::new(
                 Cause::UpstreamUnreachable,
                 format!("{}:{} can't be reached: {why}", service.host, service.port),

@@ -3,6 +3,7 @@
 
 mod authority;
 mod http;
+mod keep_alive;
 mod life;
 mod program;
 mod sign_in;
@@ -10,13 +11,15 @@ mod sign_in;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, info, warn};
 
-use crate::mailbox::{Mailbox, Provider};
-use crate::oauth::{Application, Failure, Grant, Owner, Prompt, SignIn, Token};
+use crate::mailbox::{Mailbox, Margin, Provider};
+use crate::notice::Notices;
+use crate::oauth::{Application, Class, Failure, Grant, Owner, Prompt, SignIn, Token};
 use crate::proto::Refusal;
 use crate::secret::Secret;
 use crate::store::{Store, Trouble};
@@ -41,6 +44,10 @@ struct Engine {
     under_way: TaskTracker,
     clock: Clock,
 }
+
+/// How long a login waits for a fresher token than the good one at hand. Authorities answer within a
+/// second; one that hangs must not hold up who could go on.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Tells the time of day.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -84,16 +91,26 @@ impl Tokens {
 
     /// The same, going by another clock.
     pub fn with_clock(http: Http, store: Store, limits: Limits, clock: Clock) -> Self {
+        Self::with_notices(http, store, limits, (clock, Notices::silent()))
+    }
+
+    /// The same, telling `notices` where a sign-in is needed.
+    pub fn with_notices(
+        http: Http,
+        store: Store,
+        limits: Limits,
+        (clock, notices): (Clock, Notices),
+    ) -> Self {
         Self(Arc::new(Engine {
             authority: Authority::new(http, limits, Arc::clone(&clock)),
-            sign_ins: SignIns::new(store),
+            sign_ins: SignIns::new(store, Arc::clone(&clock), notices),
             slots: Mutex::default(),
             under_way: TaskTracker::new(),
             clock,
         }))
     }
 
-    /// An access token of `provider` for `mailbox`, an address, and `scope`.
+    /// An access token of `provider` for `mailbox`, an address, and `scope`, as fresh as `margin` says.
     ///
     /// `seed` is what the configuration gives the mailbox: a refresh token, used while the store has
     /// none that descends from it, or the password that its grant takes. A request goes on when its caller goes away; whoever
@@ -108,8 +125,9 @@ impl Tokens {
         mailbox: &str,
         seed: Option<&Secret<String>>,
         scope: &str,
+        margin: Margin,
     ) -> Result<Bearer, Refusal> {
-        let bearer = self.inquire(provider, mailbox, seed, scope).await;
+        let bearer = self.inquire(provider, mailbox, seed, scope, margin).await;
         bearer.map_err(|failure| failure.refusal(mailbox))
     }
 
@@ -123,16 +141,26 @@ impl Tokens {
         mailbox: &str,
         seed: Option<&Secret<String>>,
         scope: &str,
+        margin: Margin,
     ) -> Result<Bearer, Failure> {
         let errand = Errand::new(provider, mailbox, seed, scope);
         let slot = self.slot(&errand);
-        let (settle, answer) = slot.ask((self.0.clock)());
-        if let Some(settle) = settle {
-            self.launch(errand, Arc::clone(&slot), settle);
+        let mut answer = self.ask(&errand, &slot, margin);
+        if let Answer::Now(Err(failure)) = &answer
+            && failure.class != Class::Retry
+            && let Some(mailbox) = &errand.mailbox
+            && self.0.sign_ins.has_news(&errand, mailbox).await
+        {
+            slot.reconsider();
+            answer = self.ask(&errand, &slot, margin);
         }
         let outcome = match answer {
             Answer::Now(outcome) => outcome,
             Answer::Later(flight) => flight.landed().await,
+            Answer::Rather(flight, held) => match timeout(PATIENCE, flight.landed()).await {
+                Ok(Ok(landed)) => Ok(landed),
+                _ => Ok((held, Origin::Cached)),
+            },
         };
         let (held, origin) = outcome?;
         Ok(Bearer {
@@ -200,6 +228,15 @@ impl Tokens {
     pub async fn finish(&self) {
         self.0.under_way.close();
         self.0.under_way.wait().await;
+    }
+
+    /// The slot's answer, with the request that it takes under way.
+    fn ask(&self, errand: &Errand, slot: &Arc<Slot>, margin: Margin) -> Answer {
+        let (settle, answer) = slot.ask((self.0.clock)(), margin);
+        if let Some(settle) = settle {
+            self.launch(errand.clone(), Arc::clone(slot), settle);
+        }
+        answer
     }
 
     fn slot(&self, errand: &Errand) -> Arc<Slot> {

@@ -328,7 +328,7 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
             &[
                 "unknown preset \"microsft\"",
                 "did you mean \"microsoft\"?",
-                "microsoft, google, custom",
+                "microsoft, hve, google, yahoo, fastmail, custom",
             ],
         ),
         ("preset = \"microsoft\"\n", "", &["\"preset\" is missing in [provider.contoso]"]),
@@ -730,11 +730,12 @@ fn what_works_but_should_change_is_warned_of() {
 fn a_service_may_be_overridden_in_part() {
     let text = with(
         "[[mailbox]]",
-        "[provider.contoso.smtp]\nhost = \"smtp.example\"\nsecurity = \"implicit\"\nscope = \"a   b\"\n[[mailbox]]",
+        "[provider.contoso.smtp]\nhost = \"smtp.example\"\nsecurity = \"implicit\"\nscope = \"https://outlook.office.com/.default  \"\n[[mailbox]]",
     );
     let config = load(&text).unwrap();
     let smtp = config.providers[0].service("smtp").unwrap();
-    assert_eq!((smtp.host.as_str(), smtp.port, smtp.scope.as_str()), ("smtp.example", 465, "a b"));
+    assert_eq!((smtp.host.as_str(), smtp.port), ("smtp.example", 465));
+    assert_eq!(smtp.scope, "https://outlook.office.com/.default");
     assert_eq!(config.providers[0].service("imap").unwrap().host, "outlook.office365.com");
 }
 

@@ -32,6 +32,7 @@ fn folder() -> TempDir {
     {
         private(&folder.path().join(name), "s3cret\n");
     }
+    private(&folder.path().join("store.key"), &"07".repeat(32));
     fs::create_dir(folder.path().join("certs")).unwrap();
     let made = rcgen::generate_simple_self_signed(["gatepost.contoso.example".to_owned()]).unwrap();
     private(&folder.path().join("certs/gatepost.pem"), &made.cert.pem());

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use authority::Authority;
-use gatepost::mailbox::Provider;
+use gatepost::mailbox::{Margin, Provider};
 use gatepost::oauth::{Application, Credential, Grant};
 use gatepost::proto::{Cause, Refusal};
 use gatepost::secret::Secret;
@@ -23,6 +23,8 @@ use tokio::task::{JoinHandle, JoinSet};
 const SCOPE: &str = "https://outlook.office365.com/.default";
 const ALICE: &str = "alice@contoso.example";
 const CLIENT_SECRET: &str = "client-secret-value";
+
+const MARGIN: Margin = Margin::Least(Duration::from_secs(600));
 
 /// An engine, its authority, its clock and its state directory.
 struct House {
@@ -67,7 +69,9 @@ impl House {
         let (tokens, provider, seed) =
             (self.tokens.clone(), Arc::clone(&self.provider), self.seed.clone());
         let (mailbox, scope) = (mailbox.to_owned(), scope.to_owned());
-        tokio::spawn(async move { tokens.bearer(&provider, &mailbox, seed.as_ref(), &scope).await })
+        tokio::spawn(async move {
+            tokens.bearer(&provider, &mailbox, seed.as_ref(), &scope, MARGIN).await
+        })
     }
 
     /// A login that leads to a request, answered with this.
@@ -519,6 +523,7 @@ fn sign_in(house: &House, refresh_token: &str) {
         client_id: application.client_id.clone(),
         refresh_token: Secret::from(refresh_token),
         seed: house.seed.as_ref().map(Record::fingerprint),
+        refreshed_at: *house.clock.lock().unwrap(),
     };
     Store::open(house.state.path().join("tokens")).unwrap().save(&record).unwrap();
 }

@@ -15,7 +15,7 @@ use super::run::runtime;
 use super::token::exit_of;
 use super::{Arguments, Exit, Failure};
 use crate::daemon::engine;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Margin};
 use crate::oauth::claims::Claims;
 use crate::oauth::{self, Application, Class, Grant, Owner, Prompt, SignIn, Token};
 use crate::secret::Secret;
@@ -92,8 +92,9 @@ async fn every(
 
 /// Whether the mailbox's sign-in still gives tokens.
 async fn standing(tokens: &Tokens, mailbox: &Mailbox) -> Result<(), oauth::Failure> {
-    let scope = mailbox.provider.services.first().map_or("", |service| &service.scope);
-    let inquiry = tokens.inquire(&mailbox.provider, &mailbox.address, mailbox.seed(), scope);
+    let (provider, address) = (&mailbox.provider, &mailbox.address);
+    let scope = provider.services.first().map_or("", |service| &service.scope);
+    let inquiry = tokens.inquire(provider, address, mailbox.seed(), scope, Margin::Half);
     inquiry.await.map(drop)
 }
 

@@ -13,7 +13,7 @@ use super::facts::Facts;
 use super::run::runtime;
 use super::{Arguments, Exit, Failure};
 use crate::daemon::engine;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Margin};
 use crate::oauth::claims::{Claims, Expected};
 use crate::oauth::{self, Class, Owner};
 use crate::tokens::Bearer;
@@ -66,7 +66,8 @@ pub(super) fn token(arguments: &Arguments, ask: &Ask<'_>) -> Result<(), Failure>
     let (tokens, _) = engine(&config)?;
     let bearer = runtime()?.block_on(async {
         let seed = mailbox.seed();
-        let inquiry = tokens.inquire(&mailbox.provider, &mailbox.address, seed, &scope).await;
+        let (provider, address) = (&mailbox.provider, &mailbox.address);
+        let inquiry = tokens.inquire(provider, address, seed, &scope, Margin::Half).await;
         tokens.finish().await;
         inquiry.map_err(|failure| refused(&mailbox, &failure))
     })?;

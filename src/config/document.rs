@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::value::Date;
 
 use super::problem::Report;
 
@@ -146,6 +147,18 @@ impl<'i> Section<'i> {
             report.problem(value.span(), format!("{key:?} is no time that fits"), allowed);
         }
         found
+    }
+
+    /// The day at `key`, as in `2027-03-01`.
+    pub(super) fn date(&mut self, key: &str, report: &Report<'_>) -> Option<Spanned<Date>> {
+        let value = self.take(key)?;
+        let span = value.span();
+        let date = value.into_inner().as_datetime().and_then(|datetime| datetime.date);
+        if date.is_none() {
+            let label = "a date without quotes, as in 2027-03-01";
+            report.problem(span.clone(), format!("{key:?} is no date"), label);
+        }
+        date.map(|date| Spanned::new(span, date))
     }
 
     /// The table at `key`, empty where there is none.

@@ -1,6 +1,7 @@
 //! A provider: where a mailbox's mail lives, and how its tokens are obtained.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::oauth::{Application, Grant};
 use crate::proto::Security;
@@ -42,6 +43,38 @@ pub struct Consent {
     /// Those of one resource, for the token that the sign-in ends with; the others are had by its
     /// refresh token.
     pub first: String,
+}
+
+/// How much of its life an access token must have left when it opens a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Margin {
+    /// More than half of it: the session ends with its token.
+    Half,
+    /// This much.
+    Least(Duration),
+}
+
+/// Enough for dial and login, and for the clocks of three machines; a session outlives its token.
+const LOGIN: Margin = Margin::Least(Duration::from_secs(5 * 60));
+
+/// Exchange's high volume service refuses tokens that end within ten minutes: `501 5.5.127 … Token will
+/// expire soon error`.
+const HIGH_VOLUME: Margin = Margin::Least(Duration::from_secs(15 * 60));
+
+/// The names of Exchange's high volume service, the second one to replace the first.
+const HIGH_VOLUME_HOSTS: [&str; 2] = ["smtp-hve.office365.com", "smtp.hve.mx.microsoft"];
+
+impl Service {
+    /// How fresh a token its sessions begin with. Exchange cuts an IMAP session when its token ends.
+    pub fn margin(&self) -> Margin {
+        let is_high_volume =
+            HIGH_VOLUME_HOSTS.iter().any(|host| host.eq_ignore_ascii_case(&self.host));
+        match self.protocol {
+            "imap" => Margin::Half,
+            _ if is_high_volume => HIGH_VOLUME,
+            _ => LOGIN,
+        }
+    }
 }
 
 impl Provider {
@@ -101,6 +134,20 @@ mod tests {
     fn a_service_is_found_by_its_protocol() {
         assert_eq!(provider().service("smtp").unwrap().host, "smtp.example");
         assert!(provider().service("pop3").is_none());
+    }
+
+    #[test]
+    fn sessions_begin_with_a_token_as_fresh_as_their_service_needs_it() {
+        let least = |minutes: u64| Margin::Least(Duration::from_secs(minutes * 60));
+        for (protocol, host, margin) in [
+            ("imap", "outlook.office365.com", Margin::Half),
+            ("pop3", "outlook.office365.com", least(5)),
+            ("smtp", "smtp.office365.com", least(5)),
+            ("smtp", "SMTP-HVE.office365.com", least(15)),
+            ("smtp", "smtp.hve.mx.microsoft", least(15)),
+        ] {
+            assert_eq!(service(protocol, host).margin(), margin, "{host}");
+        }
     }
 
     #[test]

@@ -96,10 +96,3 @@ fn identifier(entropy: &Entropy, now: SystemTime) -> String {
 fn unix(now: SystemTime) -> u64 {
     now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
-
-/// The claims of a JWT, unverified: good enough to tell a person what it says of itself.
-pub(super) fn claims(token: &str) -> Option<Value> {
-    let payload = token.split('.').nth(1)?;
-    let octets = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    serde_json::from_slice(&octets).ok()
-}

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::advice::{Class, Complaint, Failure};
-use super::assertion::claims;
+use super::claims::Claims;
 use super::{Response, Token};
 use crate::secret::Secret;
 
@@ -65,15 +65,10 @@ pub(super) fn printed(now: SystemTime, text: &[u8]) -> Option<Token> {
 
 /// A token that comes alone: its own claim says when it ends, if it is a JWT.
 pub(super) fn bare(now: SystemTime, access: Secret<String>) -> Token {
-    let ends = claims(access.reveal()).and_then(|claims| claims["exp"].as_u64());
-    let ends = ends.and_then(|seconds| until(seconds as f64, now));
-    Token {
-        access,
-        expires_at: now + ends.unwrap_or(UNTOLD_LIFE),
-        refresh: None,
-        scope: None,
-        account: None,
-    }
+    let ends = Claims::read(&access).and_then(|claims| claims.time("exp"));
+    let left = ends.map(|ends| ends.duration_since(now).unwrap_or_default());
+    let life = left.map_or(UNTOLD_LIFE, |left| left.clamp(SHORTEST_LIFE, LONGEST_LIFE));
+    Token { access, expires_at: now + life, refresh: None, scope: None, account: None }
 }
 
 fn token(now: SystemTime, reply: &Response) -> Option<Token> {
@@ -122,10 +117,7 @@ fn is_visible(token: &Secret<String>) -> bool {
 /// Who signed in, by the ID token. It came straight from the token endpoint over TLS, so that its
 /// signature says nothing new (OpenID Connect Core 1.0 section 3.1.3.7).
 fn account(id_token: &Secret<String>) -> Option<String> {
-    let claims = claims(id_token.reveal())?;
-    let said =
-        ["preferred_username", "upn", "email"].iter().find_map(|name| claims[*name].as_str());
-    said.map(str::to_owned)
+    Claims::read(id_token)?.account().map(str::to_owned)
 }
 
 fn life(value: &Value) -> Option<Duration> {

@@ -96,11 +96,16 @@ fn way_out(proxy: &Proxy) -> reqwest::Result<reqwest::Proxy> {
         let _ = url.set_username(user).and_then(|()| url.set_password(Some(password.reveal())));
     }
     Ok(reqwest::Proxy::custom(move |target| {
-        target.host_str().filter(|host| exempt.serves(host)).and(url.clone())
+        target.host_str().filter(|host| exempt.serves(host)).and_then(|_| url.clone())
     }))
 }
 
 impl Http {
+    /// The usual way, for others than authorities.
+    pub fn usual(&self) -> Client {
+        self.usual.clone()
+    }
+
     /// Makes the request.
     ///
     /// # Errors
@@ -113,7 +118,7 @@ impl Http {
     ) -> Result<Response, Failure> {
         let host = host(&request.url)?;
         let deadline = Instant::now() + limits.total;
-        let response = timeout_at(deadline, self.built(method, request).send())
+        let response = timeout_at(deadline, self.built(&method, request).send())
             .await
             .map_err(|_| silent(&host))?
             .map_err(|error| broken(&host, &error))?;
@@ -140,14 +145,14 @@ impl Http {
         Ok(date.and_then(|date| httpdate::parse_http_date(date).ok()))
     }
 
-    fn built(&self, method: Method, request: &Request) -> reqwest::RequestBuilder {
+    fn built(&self, method: &Method, request: &Request) -> reqwest::RequestBuilder {
         let client = match request.route {
             Route::Usual => &self.usual,
             Route::Direct => &self.direct,
         };
         let fields: Vec<_> =
             request.form.iter().map(|(name, value)| (*name, value.reveal().as_str())).collect();
-        let mut built = match method {
+        let mut built = match *method {
             Method::POST => client.post(&request.url).form(&fields),
             _ if fields.is_empty() => client.get(&request.url),
             _ => client.get(with_query(&request.url, &fields)),
@@ -173,7 +178,7 @@ async fn read(
     let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = response.chunk().await.map_err(|error| broken(host, &error))? {
         if body.len() + chunk.len() > longest {
-            let meaning = format!("{host} answers with more than {} octets", longest);
+            let meaning = format!("{host} answers with more than {longest} octets");
             let advice = "See whether something answers in the authority's place";
             return Err(Failure::new(Class::Retry, meaning, advice));
         }

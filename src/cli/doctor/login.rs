@@ -68,8 +68,8 @@ async fn token(
     report: &mut Report,
 ) -> Option<Bearer> {
     let seed = mailbox.seed();
-    let inquiry =
-        patient.tokens.inquire(&mailbox.provider, &mailbox.address, seed, &service.scope).await;
+    let (provider, address, margin) = (&mailbox.provider, &mailbox.address, service.margin());
+    let inquiry = patient.tokens.inquire(provider, address, seed, &service.scope, margin).await;
     match inquiry {
         Ok(bearer) => {
             let left = bearer.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
@@ -161,9 +161,8 @@ impl Case<'_> {
     async fn open(&self, protocol: &Protocol, bearer: &Bearer) -> Result<Wire, Refusal> {
         let Patient { config, trust, .. } = self.patient;
         let Service { host, port, security, .. } = self.service;
-        let dialled =
-            dial((host, *port), *security, trust, config.proxy.as_ref(), config.timeouts.connect)
-                .await;
+        let (proxy, patience) = (config.proxy.as_ref(), config.timeouts.connect);
+        let dialled = dial((host, *port), *security, trust, proxy, patience).await;
         let mut wire = dialled.map_err(|why| {
             Refusal::new(
                 Cause::UpstreamUnreachable,

@@ -50,7 +50,7 @@ impl Device {
     }
 
     /// Waits as it is told, and returns for how long, with the question that follows.
-    fn wait(&mut self, wish: Wish) -> (u64, Request) {
+    fn wait(&mut self, wish: &Wish) -> (u64, Request) {
         let Wish::Wait(pause) = wish else { panic!("{wish:?}") };
         self.now += pause.as_secs();
         match self.tell(None).unwrap() {
@@ -93,14 +93,14 @@ fn the_question_is_repeated_at_the_interval_until_there_is_a_token() {
     let mut device = Device::shown(CODES);
     let mut wish = device.tell(None).unwrap();
     for _ in 0..3 {
-        let (pause, request) = device.wait(wish);
+        let (pause, request) = device.wait(&wish);
         assert_eq!(pause, 7);
         let told = fields(&request);
         assert!(told.contains(&("device_code", "the-device")), "{told:?}");
         assert!(told.contains(&("grant_type", GRANT_TYPE)), "{told:?}");
         wish = device.answer(400, &error("authorization_pending")).unwrap();
     }
-    device.wait(wish);
+    device.wait(&wish);
     let Wish::Granted(token) = device.answer(200, TOKEN).unwrap() else { panic!() };
     assert_eq!(token.refresh.unwrap().reveal(), "r");
 }
@@ -112,7 +112,7 @@ fn slow_down_adds_five_seconds_for_good() {
     for (told, pause) in
         [("slow_down", 7), ("authorization_pending", 12), ("slow_down", 12), ("x", 17)]
     {
-        assert_eq!(device.wait(wish).0, pause, "{told}");
+        assert_eq!(device.wait(&wish).0, pause, "{told}");
         wish = match device.answer(400, &error(told)) {
             Ok(wish) => wish,
             Err(_) => return assert_eq!(told, "x"),
@@ -126,7 +126,7 @@ fn both_spellings_of_a_declined_sign_in_end_it() {
     {
         let mut device = Device::shown(CODES);
         let wish = device.tell(None).unwrap();
-        device.wait(wish);
+        device.wait(&wish);
         assert_eq!(device.answer(400, &error(no)).unwrap_err().class, Class::SignIn, "{no}");
     }
 }
@@ -135,12 +135,12 @@ fn both_spellings_of_a_declined_sign_in_end_it() {
 fn trouble_on_the_way_does_not_end_the_sign_in() {
     let mut device = Device::shown(CODES);
     let wish = device.tell(None).unwrap();
-    device.wait(wish);
+    device.wait(&wish);
     let wish = device.answer(503, "").unwrap();
-    device.wait(wish);
+    device.wait(&wish);
     let broken = Failure::new(Class::Retry, "the line broke", "Wait");
     let wish = device.tell(Some(Reply::Failed(broken))).unwrap();
-    device.wait(wish);
+    device.wait(&wish);
     assert!(matches!(device.answer(200, TOKEN).unwrap(), Wish::Granted(_)));
 }
 
@@ -174,7 +174,7 @@ fn an_interval_that_nobody_told_is_five_seconds_and_absurd_ones_are_bounded() {
         );
         let mut device = Device::shown(&codes);
         let wish = device.tell(None).unwrap();
-        assert_eq!(device.wait(wish).0, pause, "{interval}");
+        assert_eq!(device.wait(&wish).0, pause, "{interval}");
     }
 }
 
