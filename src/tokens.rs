@@ -1,6 +1,7 @@
 //! Access tokens for the logins: kept while they last, renewed before they end, asked for once
 //! however many wait.
 
+mod attended;
 mod authority;
 mod http;
 mod keep_alive;
@@ -17,12 +18,12 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, info, warn};
 
-use crate::mailbox::{Mailbox, Margin, Provider};
+use crate::mailbox::{Margin, Provider};
 use crate::notice::Notices;
-use crate::oauth::{Application, Class, Failure, Grant, Owner, Prompt, SignIn, Token};
+use crate::oauth::{Application, Class, Failure, Grant, Owner, Token};
 use crate::proto::Refusal;
 use crate::secret::Secret;
-use crate::store::{Store, Trouble};
+use crate::store::Store;
 use life::{Answer, Held, Outcome, Settle, Slot};
 use sign_in::SignIns;
 
@@ -170,45 +171,6 @@ impl Tokens {
             generation: held.generation,
             slot,
         })
-    }
-
-    /// Lets a person sign in (see [`Authority::sign_in`]).
-    ///
-    /// # Errors
-    /// Why nobody is signed in, in the operator's words.
-    pub async fn sign_in(
-        &self,
-        application: &Arc<Application>,
-        grant: &Grant,
-        sign_in: &SignIn,
-        show: impl AsyncFnMut(Prompt) -> Result<Option<Secret<String>>, Failure>,
-    ) -> Result<Token, Failure> {
-        self.0.authority.sign_in(application, grant, sign_in, show).await
-    }
-
-    /// The application with all its endpoints (see [`Authority::located`]).
-    ///
-    /// # Errors
-    /// What its issuer doesn't tell.
-    pub async fn located(
-        &self,
-        application: &Arc<Application>,
-    ) -> Result<Arc<Application>, Failure> {
-        self.0.authority.located(application).await
-    }
-
-    /// Keeps the refresh token that a sign-in for `mailbox` ended with: what every engine over the same
-    /// store goes by from now on.
-    ///
-    /// # Errors
-    /// Why it isn't on disk.
-    pub async fn adopt(
-        &self,
-        mailbox: &Mailbox,
-        refresh_token: Secret<String>,
-    ) -> Result<(), Trouble> {
-        let errand = Errand::new(&mailbox.provider, &mailbox.address, mailbox.seed(), "");
-        self.0.sign_ins.adopt(&errand, refresh_token).await
     }
 
     /// The upstream said no to this token. It is forgotten, unless it was replaced since.

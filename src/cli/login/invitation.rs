@@ -50,14 +50,12 @@ pub(super) async fn pasted() -> Result<Secret<String>, Failure> {
     let read = spawn_blocking(|| {
         let mut line = String::with_capacity(4096);
         let mut input = io::stdin().lock().take(LONGEST_ADDRESS);
-        input.read_line(&mut line).map(|_| Secret::new(line))
+        let length = input.read_line(&mut line)?;
+        Ok((length > 0).then(|| Secret::new(line)))
     });
     let line = read.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     let line = line.map_err(|error| nothing(&format!("the address can't be read: {error}")))?;
-    if line.reveal().is_empty() {
-        return Err(nothing("no address was pasted"));
-    }
-    Ok(line)
+    line.ok_or_else(|| nothing("no address was pasted"))
 }
 
 fn nothing(meaning: &str) -> Failure {

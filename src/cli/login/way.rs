@@ -102,7 +102,7 @@ pub(super) fn choose(
         _ => None,
     };
     if let Some(way) = asked {
-        return missing(way).map_or(Ok((way, said(way))), Err);
+        return missing(way).map_or_else(|| Ok((way, said(way))), Err);
     }
     match (screen, keyboard) {
         (Screen::Here, _) if browser && grant != "device_code" => {
