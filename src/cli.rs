@@ -9,6 +9,7 @@ mod exit;
 mod facts;
 mod journal;
 mod key;
+mod login;
 mod password;
 mod run;
 mod token;
@@ -51,6 +52,23 @@ enum Command {
     /// where the configuration is wrong.
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check,
+    /// Sign in for a mailbox, here or on another device
+    ///
+    /// A person signs in once; gatepost renews that from then on. Works over ssh, before any program has
+    /// connected, and while gatepost runs. Without a screen a code is shown that is typed in on any
+    /// other device; with one, a browser opens. Whoever signs in must be the mailbox's own account, or
+    /// the one that its `signed_in_as` names.
+    #[command(after_long_help = LOGIN_EXAMPLES)]
+    Login {
+        /// The address or user of the mailbox
+        #[arg(required_unless_present = "all")]
+        mailbox: Option<String>,
+        /// Sign in for every mailbox whose sign-in is missing or has ended
+        #[arg(long, conflicts_with = "mailbox")]
+        all: bool,
+        #[command(flatten)]
+        way: LoginWay,
+    },
     /// Find out why a mailbox doesn't open, and what to do about it
     ///
     /// Goes the whole way step by step: configuration, clock, names, connections and TLS, the access
@@ -116,6 +134,32 @@ enum Command {
     },
 }
 
+/// The way to sign in, instead of the one that fits this machine.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+struct LoginWay {
+    /// Show a code, to be typed in on any other device
+    #[arg(long)]
+    device: bool,
+    /// Open a browser on this machine
+    #[arg(long)]
+    browser: bool,
+    /// Show an address for a browser anywhere, and take back the one it ends at
+    #[arg(long)]
+    paste: bool,
+}
+
+impl LoginWay {
+    fn choice(&self) -> Option<login::Choice> {
+        let flags = [
+            (self.device, login::Choice::Device),
+            (self.browser, login::Choice::Browser),
+            (self.paste, login::Choice::Paste),
+        ];
+        flags.into_iter().find(|(set, _)| *set).map(|(_, way)| way)
+    }
+}
+
 #[derive(Subcommand)]
 enum PasswordCommand {
     /// Turn a local password into a hash
@@ -145,6 +189,11 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   gatepost check
   gatepost check -c ./config.toml && systemctl reload gatepost";
+
+const LOGIN_EXAMPLES: &str = "\
+Examples:
+  gatepost login jane@contoso.example
+  gatepost login --all --device";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -188,6 +237,9 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Run => run::run(arguments),
         Command::Check => check::check(&arguments.load()?),
+        Command::Login { mailbox, way, .. } => {
+            login::login(arguments, mailbox.as_deref(), way.choice())
+        }
         Command::Doctor { mailbox, json } => {
             let form = if *json { doctor::Form::Json } else { doctor::Form::Text };
             doctor::doctor(arguments, mailbox.as_deref(), form)

@@ -22,12 +22,20 @@ pub struct Mailbox {
     pub refresh_token: Option<Secret<String>>,
     /// Its password at its provider, for the grant that takes one.
     pub provider_password: Option<Secret<String>>,
+    /// The account that signs in for it, where that isn't the mailbox's own: a delegate's, or one whose
+    /// name at the provider isn't its address.
+    pub signed_in_as: Option<String>,
 }
 
 impl Mailbox {
     /// What its tokens come from, as far as the configuration has it: a refresh token or a password.
     pub fn seed(&self) -> Option<&Secret<String>> {
         self.refresh_token.as_ref().or(self.provider_password.as_ref())
+    }
+
+    /// The account whose sign-in opens it.
+    pub fn account(&self) -> &str {
+        self.signed_in_as.as_deref().unwrap_or(&self.address)
     }
 
     /// Whether both are the same mailbox at the same provider, under whichever user name.

@@ -1,6 +1,7 @@
 //! Access tokens for the logins: kept while they last, renewed before they end, asked for once
 //! however many wait.
 
+mod attended;
 mod authority;
 mod http;
 mod keep_alive;

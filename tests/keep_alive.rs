@@ -75,6 +75,7 @@ impl House {
     fn mailbox(&self, address: &str) -> Arc<Mailbox> {
         let provider = Arc::clone(&self.provider);
         Arc::new(Mailbox {
+            signed_in_as: None,
             address: address.to_owned(),
             provider,
             refresh_token: None,

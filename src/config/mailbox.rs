@@ -11,7 +11,7 @@ use super::problem::Report;
 use super::secret::{Forms, Inline};
 use crate::mailbox::password::{Hash, InvalidHash, Parameters};
 use crate::mailbox::{Directory, Mailbox, Password, Provider, UserTaken};
-use crate::oauth::Seed;
+use crate::oauth::{Owner, Seed};
 use crate::secret::Secret;
 
 /// The providers by name; `None` for one that has problems of its own.
@@ -39,6 +39,7 @@ impl<'p> Mailboxes<'p> {
         let password = self.password(&mut section, report);
         let seed = Forms::take(&mut section, "refresh_token", report);
         let password_there = Forms::take(&mut section, "provider_password", report);
+        let signed_in_as = signed_in_as(&mut section, provider.as_deref(), report);
         let span = section.span();
         section.finish(report);
         let refresh_token =
@@ -51,7 +52,7 @@ impl<'p> Mailboxes<'p> {
         };
         let user = user.unwrap_or_else(|| address.clone());
         let address = address.into_inner();
-        let mailbox = Mailbox { address, provider, refresh_token, provider_password };
+        let mailbox = Mailbox { address, provider, refresh_token, provider_password, signed_in_as };
         self.admit(&user, password, mailbox, report);
     }
 
@@ -214,6 +215,28 @@ fn provider_password(
         return None;
     }
     forms.resolve("provider_password", Inline::Discouraged, report).map(Spanned::into_inner)
+}
+
+/// The account that signs in, where the grant is one that people sign in for.
+fn signed_in_as(
+    section: &mut Section<'_>,
+    provider: Option<&Provider>,
+    report: &Report<'_>,
+) -> Option<String> {
+    let account = section.text("signed_in_as", report)?;
+    let text = account.get_ref();
+    if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        report.problem(account.span(), format!("{text:?} is no account"), "as its owner signs in");
+        return None;
+    }
+    if let Some(grant) = provider.map(|provider| provider.grant)
+        && grant.owner != Owner::Mailbox
+    {
+        let title = format!("nobody signs in for the grant {}", grant.name);
+        report.problem(account.span(), title, "leave it out, or give the provider another grant");
+        return None;
+    }
+    Some(account.into_inner())
 }
 
 fn address(section: &mut Section<'_>, report: &Report<'_>) -> Option<Spanned<String>> {

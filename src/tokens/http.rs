@@ -1,9 +1,9 @@
 //! HTTP to an authority, bounded in time and size, and what its failures mean.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{DATE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, Url};
 use tokio::time::{Instant, timeout_at};
@@ -130,6 +130,19 @@ impl Http {
         let body = timeout_at(deadline, read(response, &host, limits.body));
         let body = body.await.map_err(|_| silent(&host))??;
         Ok(Response { status, retry_after, challenge, body })
+    }
+
+    /// The time of day at `url`, by the `Date` that answers carry (RFC 9110 section 6.6.1), whatever
+    /// they answer. The question holds no secret.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn date(&self, url: &str, limits: &Limits) -> Result<Option<SystemTime>, Failure> {
+        let host = host(url)?;
+        let asked = self.usual.get(url).timeout(limits.total).send().await;
+        let response = asked.map_err(|error| broken(&host, &error))?;
+        let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
+        Ok(date.and_then(|date| httpdate::parse_http_date(date).ok()))
     }
 
     fn built(&self, method: &Method, request: &Request) -> reqwest::RequestBuilder {

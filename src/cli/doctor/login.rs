@@ -82,7 +82,7 @@ async fn token(
             Some(bearer)
         }
         Err(failure) => {
-            report.add(remedy::of_failure(&failure, &Facts::of(mailbox)));
+            report.add(remedy::of_failure(&failure, mailbox));
             None
         }
     }

@@ -22,6 +22,7 @@ fn mailbox(address: &str) -> Arc<Mailbox> {
         provider: provider(),
         refresh_token: None,
         provider_password: None,
+        signed_in_as: None,
     })
 }
 
@@ -195,6 +196,7 @@ fn services_are_those_of_distinct_providers() {
             address: user.to_owned(),
             refresh_token: None,
             provider_password: None,
+            signed_in_as: None,
         };
         directory.insert(user, hashed("x"), Arc::new(mailbox)).unwrap();
     }

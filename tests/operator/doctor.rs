@@ -1,13 +1,9 @@
 //! `gatepost doctor` on set-ups that are broken in one way each: the report has to name the cause and
 //! what to do, with the facts of the case filled in, and the exit code has to tell its class.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "operator/desk.rs"]
-mod desk;
 
 use std::time::Duration;
 
-use desk::{APP, Desk, MAILBOX, PRINCIPAL, PUBLIC_APP, Parts};
+use crate::desk::{APP, Desk, MAILBOX, PRINCIPAL, PUBLIC_APP, Parts};
 use gatepost_standin::{Service, Standin};
 use serde_json::Value;
 
@@ -191,13 +187,22 @@ async fn a_permission_that_nobody_consented_to() {
     report.fails(CONFIG, ["imap", "AUTHENTICATE failed", "IMAP.AccessAsApp"], &[]);
 }
 
+/// Where the preset knows Exchange, the configuration is refused already; elsewhere the token tells.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_for_graph() {
     let desk = Desk::set_up().await;
-    let parts = desk.parts();
-    let scope = "\nscope = \"https://graph.microsoft.com/.default\"";
-    let report = report(&desk, &Parts { imap: parts.imap.clone() + scope, ..parts }).await;
-    report.fails(CONFIG, ["config", "is for Graph", ""], &[]);
+    let imap = desk.parts().imap + "\nscope = \"https://graph.microsoft.com/.default\"";
+    let known = report(&desk, &Parts { imap: imap.clone(), ..desk.parts() }).await;
+    known.fails(CONFIG, ["config", "https://outlook.office365.com/.default", ""], &[]);
+
+    let smtp = desk.parts().smtp + "\nscope = \"https://outlook.office365.com/.default\"";
+    let parts = Parts { preset: "custom", imap, smtp, ..desk.parts() };
+    let unknown = report(&desk, &parts).await;
+    unknown.fails(
+        CONFIG,
+        ["claims", "Microsoft Graph", "https://outlook.office365.com/.default"],
+        &[],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
