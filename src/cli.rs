@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod doctor;
 mod entra_script;
+mod exit;
 mod facts;
 mod journal;
 mod key;
@@ -12,16 +13,13 @@ mod password;
 mod run;
 mod token;
 
-use std::fmt;
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use annotate_snippets::Renderer;
 use clap::{ArgAction, Parser, Subcommand, error::ErrorKind};
-use serde::{Serialize, Serializer};
 
-use crate::config::{self, Config, NotFound};
+use crate::config::{self, Config};
+use exit::{Exit, Failure};
 
 /// Lets programs that only know a user name and a password read and send mail through OAuth 2.0.
 ///
@@ -104,7 +102,7 @@ enum Command {
     Password(PasswordCommand),
     /// Make and change the keys that seal stored sign-ins
     #[command(subcommand)]
-    Key(KeyCommand),
+    Key(key::Command),
     /// Show the whole chain on this machine, against a built-in stand-in for Microsoft 365
     ///
     /// Sends a message through gatepost by SMTP and reads it back by IMAP, with a user name and a
@@ -127,22 +125,6 @@ enum PasswordCommand {
     Hash,
 }
 
-#[derive(Subcommand)]
-enum KeyCommand {
-    /// Print a new key
-    ///
-    /// For a key file or another secret store, which the configuration names under [store]. Without
-    /// such a name gatepost makes a key file of its own in the state directory.
-    #[command(after_long_help = GENERATE_EXAMPLES)]
-    Generate,
-    /// Seal all stored sign-ins with a new key
-    ///
-    /// May be run beside a running service, and again after a crash: the old key goes when every
-    /// sign-in is sealed with the new one. Where the configuration names the keys, its first key is
-    /// the one to seal with: put the new key above the old one, rotate, then remove the old one.
-    Rotate,
-}
-
 const PLACES: &str =
     "Without -c: $XDG_CONFIG_HOME/gatepost/config.toml, then /etc/gatepost/config.toml.";
 
@@ -163,11 +145,6 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   gatepost check
   gatepost check -c ./config.toml && systemctl reload gatepost";
-
-const GENERATE_EXAMPLES: &str = "\
-Examples:
-  (umask 077; gatepost key generate > /etc/gatepost/store.key)
-  gatepost key generate | systemd-creds encrypt - /etc/credstore.encrypted/gatepost-store";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -225,8 +202,7 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
             entra_script::entra_script(&arguments.load()?, provider.as_deref(), *variant)
         }
         Command::Password(PasswordCommand::Hash) => password::hash(),
-        Command::Key(KeyCommand::Generate) => key::generate(),
-        Command::Key(KeyCommand::Rotate) => key::rotate(&arguments.load()?),
+        Command::Key(command) => command.perform(arguments),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {
             demo::run(arguments, if *once { demo::Stay::Once } else { demo::Stay::Up })
@@ -253,101 +229,6 @@ impl Arguments {
         };
         Ok(Config::load(&path)?)
     }
-}
-
-/// Exit codes of sysexits.h: what a service manager or script can tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
-    /// The command line makes no sense.
-    Usage = 64,
-    /// What was read makes no sense.
-    Data = 65,
-    /// The configuration can't be found or read.
-    NoInput = 66,
-    /// A host can't be reached.
-    Unavailable = 69,
-    /// gatepost itself is at fault.
-    #[cfg(feature = "demo")]
-    Software = 70,
-    /// The operating system lacks something.
-    System = 71,
-    /// A file can't be written.
-    Io = 74,
-    /// It would pass with time.
-    TryAgain = 75,
-    /// Somebody must sign in, or be granted something.
-    Denied = 77,
-    /// The configuration is wrong.
-    Config = 78,
-}
-
-impl Exit {
-    /// Which of several to end with: what an operator must mend here comes before what must be mended
-    /// elsewhere, and that before what mends itself.
-    fn gravity(self) -> u8 {
-        match self {
-            Self::TryAgain => 0,
-            Self::Unavailable => 1,
-            Self::Denied => 2,
-            Self::Config => 3,
-            _ => 4,
-        }
-    }
-}
-
-impl Serialize for Exit {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u8(*self as u8)
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-/// A command that came to nothing.
-#[derive(Debug)]
-struct Failure {
-    exit: Exit,
-    text: String,
-}
-
-impl Failure {
-    fn new(exit: Exit, error: impl fmt::Display) -> Self {
-        Self { exit, text: format!("gatepost: {error}") }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl From<NotFound> for Failure {
-    fn from(error: NotFound) -> Self {
-        Self::new(Exit::NoInput, error)
-    }
-}
-
-impl From<config::Error> for Failure {
-    fn from(error: config::Error) -> Self {
-        match error {
-            config::Error::Unreadable(error) => Self::new(Exit::NoInput, error),
-            config::Error::Invalid(invalid) => {
-                Self { exit: Exit::Config, text: invalid.render(&renderer()) }
-            }
-            config::Error::Randomness(_) => Self::new(Exit::System, error),
-        }
-    }
-}
-
-/// Colours where a person reads, unless they said no (no-color.org).
-fn renderer() -> Renderer {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if io::stderr().is_terminal() && !plain { Renderer::styled() } else { Renderer::plain() }
 }
 
 #[cfg(test)]
