@@ -31,6 +31,8 @@ fn load(provider: &str, mailbox: &str) -> Result<Arc<Provider>, String> {
             private(name, &(key.serialize_pem() + &certificate.pem()));
         }
     }
+    let open = private("open.pem", "a key");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).unwrap();
     private("app.pfx", "\u{30}\u{3}\u{1}");
     private("robot.json", r#"{"client_email":"a","private_key":"hunter2","private_key_id":"1"}"#);
     private("secret", "s3cret");
@@ -52,7 +54,7 @@ fn good(provider: &str) -> Arc<Provider> {
 
 #[track_caller]
 fn wrong(provider: &str, words: &[&str]) {
-    let problems = load(provider, "").err().expect(provider);
+    let problems = load(provider, "").expect_err(provider);
     for word in words {
         assert!(problems.contains(word), "{provider}\nlacks {word:?} in\n{problems}");
     }
@@ -259,6 +261,7 @@ fn what_an_application_proves_itself_by_is_one_thing_and_a_good_one() {
     for (proof, words) in [
         ("", &["needs a client secret or a certificate"][..]),
         ("client_certificate = \"ec.pem\"", &["not RSA", "config.toml:"]),
+        ("client_certificate = \"open.pem\"", &["can be read by everyone", "chmod o="]),
         ("client_certificate = \"nowhere.pem\"", &["no client certificate", "nowhere.pem"]),
         ("client_certificate = \"app.pfx\"", &["openssl pkcs12"]),
         ("client_certificate = \"rsa.pem\"\nclient_key = \"ec.pem\"", &["not RSA"]),
