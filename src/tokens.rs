@@ -114,8 +114,8 @@ impl Tokens {
     /// An access token of `provider` for `mailbox`, an address, and `scope`, as fresh as `margin` says.
     ///
     /// `seed` is what the configuration gives the mailbox: a refresh token, used while the store has
-    /// none that descends from it, or the password that its grant takes. A request goes on when its caller goes away; whoever
-    /// asks for the same meanwhile gets its result.
+    /// none that descends from it, or the password that its grant takes. A request goes on when its
+    /// caller goes away; whoever asks for the same meanwhile gets its result.
     ///
     /// # Errors
     /// The authority's no, in the operator's words. The same no is given for a while without asking

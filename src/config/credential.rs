@@ -1,6 +1,7 @@
 //! What an application proves itself by: secrets, a certificate, another authority's token, a
 //! machine's identity, a service account, a program.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use toml::Spanned;
 
 use super::document::{Section, Words};
 use super::problem::Report;
-use super::secret::{Forms, Inline};
+use super::secret::{Forms, Inline, exposure};
 use crate::oauth::{
     Algorithm, Credential, Grant, ManagedIdentity, Platform, Proof, Secrets, ServiceAccount,
 };
@@ -94,6 +95,10 @@ fn signing(
     algorithm: Algorithm,
     report: &Report<'_>,
 ) -> Credential {
+    let exposed = File::open(key.get_ref()).ok().and_then(|file| exposure(&file, key.get_ref()));
+    if let Some(chmod) = exposed {
+        report.problem(key.span(), "the private key can be read by everyone", chmod);
+    }
     match tls::assertion_certificate(certificate.get_ref(), key.get_ref(), algorithm) {
         Ok(certificate) => Credential::Certificate(certificate),
         Err(error) => {

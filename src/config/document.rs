@@ -228,7 +228,7 @@ impl<'i> Section<'i> {
                 |near| format!("did you mean {near:?}?"),
             );
             let title = format!("unknown key {name:?} in {}", self.title);
-            report.unknown_key(
+            report.problem_with_key(
                 key.span(),
                 title,
                 label,

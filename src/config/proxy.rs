@@ -40,15 +40,17 @@ pub(super) fn read(mut section: Section<'_>, report: &Report<'_>) -> Option<Prox
 }
 
 fn place(text: &Spanned<String>, report: &Report<'_>) -> Option<(Scheme, String, u16)> {
+    // A password may stand in it, though it shouldn't.
     let fail = |title: &str, label: &str| {
-        report.problem(text.span(), title, label);
+        let help = "such as http://proxy.example.com:3128, with user and password_file beside it";
+        report.problem_with_key(text.span(), title, label, help);
         None
     };
     let Ok(url) = Url::parse(text.get_ref()) else {
         return fail("the proxy's url is none", "http://proxy.example.com:3128");
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return fail("the proxy's url holds a login", "user and password_file beside it");
+        return fail("the proxy's url holds a login", "leave the login out");
     }
     let (scheme, usual) = match url.scheme() {
         "http" => (Scheme::Http, 80),

@@ -76,8 +76,8 @@ struct Pending {
     device_code: Secret<String>,
     expires_at: SystemTime,
     interval: Duration,
-    /// Whether the interval has passed since the last question.
-    rested: Rest,
+    /// Whether the wait before the next question is still to come.
+    rest: Rest,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl DeviceSignIn {
             device_code: codes.device_code,
             expires_at,
             interval: interval.clamp(Duration::from_secs(1), LONGEST_INTERVAL),
-            rested: Rest::Due,
+            rest: Rest::Due,
         });
         Ok(Wish::Show(Prompt::Device {
             user_code: codes.user_code,
@@ -149,9 +149,9 @@ impl DeviceSignIn {
                 "Start the sign-in again",
             ));
         }
-        if pending.rested == Rest::Due {
+        if pending.rest == Rest::Due {
             let pause = pending.interval;
-            self.awaiting = Awaiting::Person(Pending { rested: Rest::Taken, ..pending });
+            self.awaiting = Awaiting::Person(Pending { rest: Rest::Taken, ..pending });
             return Ok(Wish::Wait(pause));
         }
         let fields = vec![("device_code", pending.device_code.clone())];
@@ -174,7 +174,7 @@ impl DeviceSignIn {
             }
             Err(failure) => {
                 let interval = pause(&failure, pending.interval).ok_or(failure)?;
-                self.poll(now, Pending { interval, rested: Rest::Due, ..pending })
+                self.poll(now, Pending { interval, rest: Rest::Due, ..pending })
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::advice::{Class, Failure};
-use super::credential::{Credential, Secrets};
+use super::credential::Credential;
 use super::{Application, Entropy, Exchange, Reply, Request, Response, Token, Wish};
 use super::{assertion, endpoint};
 use crate::secret::Secret;
@@ -111,7 +111,9 @@ impl Inquiry {
             if !self.untried.is_empty() && is_about_secret(&verdict) {
                 return Ok(self.next_secret());
             }
-            remember(secrets, place, &verdict);
+            if verdict.is_ok() {
+                secrets.prefer(place);
+            }
         }
         verdict.map(Wish::Granted)
     }
@@ -134,19 +136,12 @@ impl Exchange for Inquiry {
     }
 }
 
-/// An authority that trips over the secret says nothing of the rest; one that gets as far as the
-/// grant has taken the secret.
+/// Whether another secret may help. An authority that gets as far as the grant has taken this one.
 fn is_about_secret(verdict: &Result<Token, Failure>) -> bool {
     let error = verdict.as_ref().err().filter(|failure| failure.class != Class::Retry);
     error
         .and_then(|failure| failure.words.as_deref())
         .is_some_and(|words| words.error == "invalid_client")
-}
-
-fn remember(secrets: &Secrets, place: usize, verdict: &Result<Token, Failure>) {
-    if verdict.is_ok() {
-        secrets.prefer(place);
-    }
 }
 
 /// The one line of visible ASCII that a file or an output consists of.

@@ -89,8 +89,11 @@ fn way_out(proxy: &Proxy) -> reqwest::Result<reqwest::Proxy> {
         true => format!("[{}]", proxy.host),
         false => proxy.host.clone(),
     };
+    let place = format!("{scheme}://{host}:{}", proxy.port);
+    // What isn't a URL fails here, instead of leading past the proxy below.
+    reqwest::Proxy::all(&place)?;
     let exempt = Proxy::clone(proxy);
-    let mut url = Url::parse(&format!("{scheme}://{host}:{}", proxy.port)).ok();
+    let mut url = Url::parse(&place).ok();
     if let (Some(url), Some((user, password))) = (&mut url, &proxy.login) {
         // Only an URL that can't be a base refuses them, and this one has a host.
         let _ = url.set_username(user).and_then(|()| url.set_password(Some(password.reveal())));

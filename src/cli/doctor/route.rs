@@ -9,6 +9,7 @@ use super::clock;
 use super::report::{Check, Report};
 use crate::cli::Exit;
 use crate::mailbox::{Provider, Service};
+use crate::oauth::Proof;
 use crate::proto::Security;
 use crate::wire::{Unreachable, dial};
 
@@ -119,6 +120,10 @@ fn place(service: &Service) -> Place {
 
 /// Where tokens are asked for; `None` where no token endpoint is known beforehand.
 fn authority(provider: &Provider) -> Option<Place> {
+    // A machine's identity is asked for where only this machine can, in clear.
+    if provider.grant.proof == Proof::ManagedIdentity {
+        return None;
+    }
     let url = Url::parse(&provider.application.token_endpoint).ok()?;
     let beginning = if url.scheme() == "https" { Beginning::Tls } else { Beginning::Clear };
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
