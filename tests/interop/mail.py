@@ -97,7 +97,8 @@ def running(*command):
         try:
             yield
         finally:
-            process.terminate()
+            # Some take a polite word for the end of a pause.
+            process.kill()
 
 
 def settings(file, text):
