@@ -119,7 +119,11 @@ impl Failure {
             Class::Configure => Cause::Misconfigured,
             Class::Policy => Cause::ForbiddenByPolicy,
         };
-        Refusal::new(cause, format!("{mailbox}: {self}"))
+        let command = match self.class {
+            Class::SignIn => format!(" Run: gatepost login {mailbox}"),
+            Class::Retry | Class::Configure | Class::Policy => String::new(),
+        };
+        Refusal::new(cause, format!("{mailbox}: {self}{command}"))
     }
 
     /// The same, with the pause that its reply asked for.

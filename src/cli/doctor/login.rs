@@ -37,7 +37,7 @@ pub(super) async fn try_all(
         return;
     }
     let mut tokens: Vec<(&str, Option<Bearer>)> = Vec::new();
-    for service in &mailbox.provider.services {
+    for service in patient.services(&mailbox.provider) {
         let known = tokens.iter().find(|(scope, _)| *scope == service.scope);
         let bearer = match known {
             Some((_, bearer)) => bearer.clone(),

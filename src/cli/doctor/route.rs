@@ -36,7 +36,7 @@ impl Routes {
     ) {
         let authority = authority(provider).filter(|place| !self.0.contains_key(place));
         let hosts: Vec<_> =
-            provider.services.iter().map(|service| (place(service), service)).collect();
+            patient.services(provider).map(|service| (place(service), service)).collect();
         if authority.is_none() && hosts.iter().all(|(place, _)| self.0.contains_key(place)) {
             return;
         }
