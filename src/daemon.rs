@@ -1,11 +1,13 @@
 //! The service: listeners, permits, a span for each connection, a graceful stop.
 
+mod upkeep;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -15,10 +17,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, field, info, info_span, warn};
 
 use crate::config::{Config, Listener};
+use crate::notice::Notices;
+use crate::notice::expiry::Expiries;
 use crate::relay::{Entrance, Relay};
-use crate::store::{self, Store};
+use crate::store::{self, Announced, Store};
 use crate::tls::{self, Trust};
-use crate::tokens::{self, Tokens, http_client};
+use crate::tokens::{self, Http, Tokens, http_client};
+use upkeep::Upkeep;
 
 /// A service whose listeners are bound, so that clients can connect.
 pub struct Daemon {
@@ -26,6 +31,7 @@ pub struct Daemon {
     gates: Vec<Gate>,
     permits: Arc<Semaphore>,
     connections: TaskTracker,
+    upkeep: Upkeep,
 }
 
 struct Gate {
@@ -86,7 +92,8 @@ impl Daemon {
     /// The first thing that is of no use.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let entrances = entrances(&config.listeners);
-        let relay = Arc::new(relay(&config)?);
+        let (relay, upkeep) = relay(&config)?;
+        let relay = Arc::new(relay);
         let mut gates = Vec::new();
         for (listener, entrance) in config.listeners.iter().zip(entrances) {
             for address in &listener.addresses {
@@ -98,7 +105,7 @@ impl Daemon {
             }
         }
         let permits = Arc::new(Semaphore::new(config.limits.connections));
-        Ok(Self { relay, gates, permits, connections: TaskTracker::new() })
+        Ok(Self { relay, gates, permits, connections: TaskTracker::new(), upkeep })
     }
 
     /// Where it listens: protocol and address, in the configuration's order.
@@ -124,7 +131,10 @@ impl Daemon {
             info!(protocol = gate.entrance.protocol.name, address = %gate.address, "listening");
             accepting.spawn(post.clone().accept(gate));
         }
-        stop.cancelled().await;
+        tokio::select! {
+            () = self.upkeep.run() => {}
+            () = stop.cancelled() => {}
+        }
         accepting.close();
         accepting.wait().await;
         post.connections.close();
@@ -149,19 +159,53 @@ pub fn entrances(listeners: &[Listener]) -> Vec<Arc<Entrance>> {
     listeners.iter().map(|listener| Arc::new(entrance(listener))).collect()
 }
 
-fn relay(config: &Config) -> Result<Relay, Error> {
-    let trust = Trust::load(&config.ca_files).map_err(Error::Tls)?;
-    let limits = tokens::Limits {
-        connect: config.timeouts.connect,
-        total: config.timeouts.token_request,
-        body: config.limits.token_response,
-        ..tokens::Limits::default()
-    };
-    let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
-    let store = Store::open(config.state_directory.join("sign-ins")).map_err(Error::Store)?;
-    let tokens = Tokens::new(http, store, limits);
+fn relay(config: &Config) -> Result<(Relay, Upkeep), Error> {
+    let Way { http, store, limits, trust } = Way::prepare(config)?;
+    let announced = Arc::new(Announced::open(&config.state_directory));
+    let notices = Notices::start(config.hooks.clone(), Arc::clone(&announced), http.usual());
+    let clock: tokens::Clock = Arc::new(SystemTime::now);
+    let tokens = Tokens::with_notices(http, store, limits, (clock, notices.clone()));
+    let expiries = Expiries::new(config.expiries.clone(), announced, notices);
+    let upkeep = Upkeep::new(tokens.clone(), &config.directory, expiries);
     let shared = (Arc::clone(&config.directory), tokens, trust);
-    Ok(Relay::new(config.name.clone(), shared, config.timeouts, config.limits))
+    let mut relay = Relay::new(config.name.clone(), shared, config.timeouts, config.limits);
+    relay.proxy.clone_from(&config.proxy);
+    Ok((relay, upkeep))
+}
+
+/// The token engine of a configuration, for a command that ends soon, and the certificates that it
+/// believes.
+///
+/// # Errors
+/// Trust roots or a state directory that are of no use.
+pub fn engine(config: &Config) -> Result<(Tokens, Trust), Error> {
+    let Way { http, store, limits, trust } = Way::prepare(config)?;
+    Ok((Tokens::new(http, store, limits), trust))
+}
+
+/// The way to authorities and sign-ins, as a configuration has it.
+struct Way {
+    http: Http,
+    store: Store,
+    limits: tokens::Limits,
+    trust: Trust,
+}
+
+impl Way {
+    fn prepare(config: &Config) -> Result<Self, Error> {
+        let trust = Trust::load(&config.ca_files).map_err(Error::Tls)?;
+        let limits = tokens::Limits {
+            connect: config.timeouts.connect,
+            total: config.timeouts.token_request,
+            body: config.limits.token_response,
+            ..tokens::Limits::default()
+        };
+        let http = http_client(trust.client_config(), &limits, config.proxy.as_ref())
+            .map_err(Error::Http)?;
+        let store =
+            Store::open_with(config.sign_ins(), config.store_key.clone()).map_err(Error::Store)?;
+        Ok(Self { http, store, limits, trust })
+    }
 }
 
 /// What an accept loop needs.

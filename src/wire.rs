@@ -1,6 +1,7 @@
 //! A stream and its unread bytes: driving a session, dialling an upstream, splicing two wires.
 
 mod dial;
+mod proxy;
 mod splice;
 
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ use crate::proto::{Inbox, Refusal, Session, Step};
 use crate::tls::{Connected, Identity, Trust};
 
 pub use dial::{Unreachable, dial};
+pub use proxy::{Exempt, Proxy, Scheme};
 pub use splice::{End, Patience, Traffic, splice};
 
 /// One side of a connection.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::value::Date;
 
 use super::problem::Report;
 
@@ -148,6 +149,18 @@ impl<'i> Section<'i> {
         found
     }
 
+    /// The day at `key`, as in `2027-03-01`.
+    pub(super) fn date(&mut self, key: &str, report: &Report<'_>) -> Option<Spanned<Date>> {
+        let value = self.take(key)?;
+        let span = value.span();
+        let date = value.into_inner().as_datetime().and_then(|datetime| datetime.date);
+        if date.is_none() {
+            let label = "a date without quotes, as in 2027-03-01";
+            report.problem(span.clone(), format!("{key:?} is no date"), label);
+        }
+        date.map(|date| Spanned::new(span, date))
+    }
+
     /// The table at `key`, empty where there is none.
     pub(super) fn section(&mut self, key: &str, report: &Report<'_>) -> Self {
         let title = match self.title.strip_suffix(']') {
@@ -190,6 +203,15 @@ impl<'i> Section<'i> {
             .collect()
     }
 
+    /// All keys of the table with their texts.
+    pub(super) fn pairs(self, report: &Report<'_>) -> Vec<(String, String)> {
+        let pairs = self.unread.into_iter().filter_map(|(key, value)| {
+            let key = key.into_inner().into_owned();
+            text(value, &key, report).map(|value| (key, value.into_inner()))
+        });
+        pairs.collect()
+    }
+
     /// Complains that `key` isn't there.
     pub(super) fn missing(&self, key: &str, report: &Report<'_>) {
         let title = format!("{key:?} is missing in {}", self.title);
@@ -206,7 +228,7 @@ impl<'i> Section<'i> {
                 |near| format!("did you mean {near:?}?"),
             );
             let title = format!("unknown key {name:?} in {}", self.title);
-            report.unknown_key(
+            report.problem_with_key(
                 key.span(),
                 title,
                 label,

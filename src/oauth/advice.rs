@@ -129,6 +129,9 @@ impl Failure {
 
     /// The same error in a reply whose status says that the authority isn't well.
     pub(super) fn transient(self) -> Self {
+        if self.class == Class::Retry {
+            return self;
+        }
         let advice = "Nothing to do: it will be asked again".into();
         Self { class: Class::Retry, advice, ..self }
     }
