@@ -5,6 +5,8 @@ import base64
 import concurrent.futures
 import imaplib
 import smtplib
+import statistics
+import time
 import urllib.parse
 
 from ground import case, expect
@@ -15,6 +17,8 @@ CURL_LOGIN_DENIED = 67
 # swaks' exit status when no AUTH attempt succeeded.
 SWAKS_AUTH_FAILED = 28
 LARGE = 5 * 1024 * 1024
+# How long Linux may keep an acknowledgement to itself, in seconds.
+LATE_ACKNOWLEDGEMENT = 0.040
 
 
 # The servers alone: when this one fails, gatepost is not to blame.
@@ -187,6 +191,26 @@ def large_by_append(world):
         imap.plain(world.bob.address, world.bob.password)
         imap.append("INBOX", None, None, message.bytes)
         expect(imap.read(message.subject) == message.bytes, "the message changed")
+
+
+@case("imaplib        a command in two pieces is not put off until the first is acknowledged late")
+def prompt_acknowledgement(world):
+    """imaplib writes a literal and its end of line apart, and leaves Nagle's algorithm on."""
+    def median(imap):
+        times = []
+        for _ in range(25):
+            start = time.monotonic()
+            imap.append("INBOX", None, None, Message(world.bob.address).bytes)
+            times.append(time.monotonic() - start)
+        return statistics.median(times)
+    with ImapClient(world.dovecot.imaps, world.tls) as imap:
+        imap.xoauth2(world.bob.address, world.authority.issue(world.bob.address))
+        direct = median(imap)
+    for port, context in ((world.gatepost.imap, None), (world.gatepost.imaps, world.tls)):
+        with ImapClient(port, context) as imap:
+            imap.plain(world.bob.address, world.bob.password)
+            through = median(imap)
+        expect(through < direct + LATE_ACKNOWLEDGEMENT / 2, f"{through:.3f} s, and {direct:.3f} s without gatepost")
 
 
 @case("imaplib        STARTTLS, AUTHENTICATE PLAIN with a password in UTF-8")

@@ -93,7 +93,8 @@ def run(*command, status=0, given=b""):
 @contextlib.contextmanager
 def running(*command):
     """A client that stays until it is told to go."""
-    with subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as process:
         try:
             yield
         finally:
