@@ -100,6 +100,14 @@ name = "gatepost.contoso.example"
 protocol = "imap"
 address = "127.0.0.1:0"
 
+[[listener]]
+protocol = "smtp"
+address = "127.0.0.1:0"
+
+[[listener]]
+protocol = "pop3"
+address = "127.0.0.1:0"
+
 [provider.contoso]
 preset = "{preset}"
 token_endpoint = "{token_endpoint}"

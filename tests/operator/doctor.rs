@@ -104,6 +104,21 @@ async fn a_sound_set_up_passes_every_stage() {
     assert_eq!(desk.standin.counters().messages_accepted.count(), 0);
 }
 
+/// A preset names hosts for every protocol; those that nobody asks for may as well be out of reach.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protocol_without_a_listener_is_not_tried() {
+    let desk = Desk::set_up().await;
+    let path = desk.configure(&desk.parts());
+    let config = std::fs::read_to_string(&path).unwrap();
+    let listener = "[[listener]]\nprotocol = \"smtp\"\naddress = \"127.0.0.1:0\"\n";
+    assert!(config.contains(listener));
+    std::fs::write(&path, config.replace(listener, "")).unwrap();
+    desk.standin.stop(gatepost_standin::Service::Smtp).await;
+    let ended = desk.run(&["doctor"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.out);
+    assert!(ended.out.contains("fit for imap") && !ended.out.contains("smtp"), "{}", ended.out);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_is_wrong() {
     let desk = Desk::set_up().await;
