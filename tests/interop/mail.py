@@ -103,7 +103,7 @@ def running(*command):
 
 
 def settings(file, text):
-    """A file of settings, which programs want to be secret."""
+    """The file, with these settings; programs want them secret."""
     file.touch(0o600)
     file.write_text(text)
     return file
