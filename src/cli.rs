@@ -7,24 +7,23 @@ mod demo;
 mod doctor;
 mod entra_script;
 mod examples;
+mod exit;
 mod facts;
 mod journal;
 mod key;
+mod login;
 mod password;
 mod run;
 mod supervisor;
 mod token;
 
-use std::fmt;
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use annotate_snippets::Renderer;
 use clap::{ArgAction, Parser, Subcommand, error::ErrorKind};
-use serde::{Serialize, Serializer};
 
 use crate::config::{self, Config, NotFound};
+use exit::{Exit, Failure};
 
 /// Lets programs that only know a user name and a password read and send mail through OAuth 2.0.
 ///
@@ -59,6 +58,23 @@ enum Command {
     /// Make certificates for listeners
     #[command(subcommand)]
     Cert(CertCommand),
+    /// Sign in for a mailbox, here or on another device
+    ///
+    /// A person signs in once; gatepost renews that from then on. Works over ssh, before any program has
+    /// connected, and while gatepost runs. Without a screen a code is shown that is typed in on any
+    /// other device; with one, a browser opens. Whoever signs in must be the mailbox's own account, or
+    /// the one that its `signed_in_as` names.
+    #[command(after_long_help = examples::LOGIN_EXAMPLES)]
+    Login {
+        /// The address or user of the mailbox
+        #[arg(required_unless_present = "all")]
+        mailbox: Option<String>,
+        /// Sign in for every mailbox whose sign-in is missing or has ended
+        #[arg(long, conflicts_with = "mailbox")]
+        all: bool,
+        #[command(flatten)]
+        way: LoginWay,
+    },
     /// Find out why a mailbox doesn't open, and what to do about it
     ///
     /// Goes the whole way step by step: configuration, clock, names, connections and TLS, the access
@@ -110,7 +126,7 @@ enum Command {
     Password(PasswordCommand),
     /// Make and change the keys that seal stored sign-ins
     #[command(subcommand)]
-    Key(KeyCommand),
+    Key(key::Command),
     /// Show the whole chain on this machine, against a built-in stand-in for Microsoft 365
     ///
     /// Sends a message through gatepost by SMTP and reads it back by IMAP, with a user name and a
@@ -122,6 +138,32 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+}
+
+/// The way to sign in, instead of the one that fits this machine.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+struct LoginWay {
+    /// Show a code, to be typed in on any other device
+    #[arg(long)]
+    device: bool,
+    /// Open a browser on this machine
+    #[arg(long)]
+    browser: bool,
+    /// Show an address for a browser anywhere, and take back the one it ends at
+    #[arg(long)]
+    paste: bool,
+}
+
+impl LoginWay {
+    fn choice(&self) -> Option<login::Choice> {
+        let flags = [
+            (self.device, login::Choice::Device),
+            (self.browser, login::Choice::Browser),
+            (self.paste, login::Choice::Paste),
+        ];
+        flags.into_iter().find(|(set, _)| *set).map(|(_, way)| way)
+    }
 }
 
 #[derive(Subcommand)]
@@ -153,22 +195,6 @@ enum PasswordCommand {
     Hash,
 }
 
-#[derive(Subcommand)]
-enum KeyCommand {
-    /// Print a new key
-    ///
-    /// For a key file or another secret store, which the configuration names under [store]. Without
-    /// such a name gatepost makes a key file of its own in the state directory.
-    #[command(after_long_help = examples::GENERATE_EXAMPLES)]
-    Generate,
-    /// Seal all stored sign-ins with a new key
-    ///
-    /// May be run beside a running service, and again after a crash: the old key goes when every
-    /// sign-in is sealed with the new one. Where the configuration names the keys, its first key is
-    /// the one to seal with: put the new key above the old one, rotate, then remove the old one.
-    Rotate,
-}
-
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -192,6 +218,9 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
             let existing = if *force { cert::Existing::Replace } else { cert::Existing::Keep };
             cert::new(hosts, &arguments.certificates(into.as_deref())?, existing)
         }
+        Command::Login { mailbox, way, .. } => {
+            login::login(arguments, mailbox.as_deref(), way.choice())
+        }
         Command::Doctor { mailbox, json } => {
             let form = if *json { doctor::Form::Json } else { doctor::Form::Text };
             doctor::doctor(arguments, mailbox.as_deref(), form)
@@ -206,8 +235,7 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
             entra_script::entra_script(&arguments.load()?, provider.as_deref(), *variant)
         }
         Command::Password(PasswordCommand::Hash) => password::hash(),
-        Command::Key(KeyCommand::Generate) => key::generate(),
-        Command::Key(KeyCommand::Rotate) => key::rotate(&arguments.load()?),
+        Command::Key(command) => command.perform(arguments),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {
             demo::run(arguments, if *once { demo::Stay::Once } else { demo::Stay::Up })
@@ -242,101 +270,6 @@ impl Arguments {
             None => Ok(self.path()?.parent().unwrap_or_else(|| Path::new("")).join("certs")),
         }
     }
-}
-
-/// Exit codes of sysexits.h: what a service manager or script can tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
-    /// The command line makes no sense.
-    Usage = 64,
-    /// What was read makes no sense.
-    Data = 65,
-    /// The configuration can't be found or read.
-    NoInput = 66,
-    /// A host can't be reached.
-    Unavailable = 69,
-    /// gatepost itself is at fault.
-    #[cfg(feature = "demo")]
-    Software = 70,
-    /// The operating system lacks something.
-    System = 71,
-    /// A file can't be written.
-    Io = 74,
-    /// It would pass with time.
-    TryAgain = 75,
-    /// Somebody must sign in, or be granted something.
-    Denied = 77,
-    /// The configuration is wrong.
-    Config = 78,
-}
-
-impl Exit {
-    /// Which of several to end with: what an operator must mend here comes before what must be mended
-    /// elsewhere, and that before what mends itself.
-    fn gravity(self) -> u8 {
-        match self {
-            Self::TryAgain => 0,
-            Self::Unavailable => 1,
-            Self::Denied => 2,
-            Self::Config => 3,
-            _ => 4,
-        }
-    }
-}
-
-impl Serialize for Exit {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u8(*self as u8)
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-/// A command that came to nothing.
-#[derive(Debug)]
-struct Failure {
-    exit: Exit,
-    text: String,
-}
-
-impl Failure {
-    fn new(exit: Exit, error: impl fmt::Display) -> Self {
-        Self { exit, text: format!("gatepost: {error}") }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl From<NotFound> for Failure {
-    fn from(error: NotFound) -> Self {
-        Self::new(Exit::NoInput, error)
-    }
-}
-
-impl From<config::Error> for Failure {
-    fn from(error: config::Error) -> Self {
-        match error {
-            config::Error::Unreadable(error) => Self::new(Exit::NoInput, error),
-            config::Error::Invalid(invalid) => {
-                Self { exit: Exit::Config, text: invalid.render(&renderer()) }
-            }
-            config::Error::Randomness(_) => Self::new(Exit::System, error),
-        }
-    }
-}
-
-/// Colours where a person reads, unless they said no (no-color.org).
-fn renderer() -> Renderer {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if io::stderr().is_terminal() && !plain { Renderer::styled() } else { Renderer::plain() }
 }
 
 #[cfg(test)]

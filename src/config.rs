@@ -4,7 +4,9 @@
 //! that would be right. A secret never shows in a problem.
 
 mod bounds;
+mod credential;
 mod document;
+mod endpoints;
 mod excerpt;
 mod hooks;
 mod host;
@@ -15,6 +17,8 @@ mod place;
 mod preset;
 mod problem;
 mod provider;
+mod proxy;
+mod scope;
 mod secret;
 mod span;
 mod store;
@@ -38,6 +42,7 @@ use crate::relay::{Limits, Timeouts};
 use crate::secret::Secret;
 use crate::store::KeySource;
 use crate::tls::Trust;
+use crate::wire::Proxy;
 
 pub use listener::{Address, Listener, Proxies, TLS_MODES};
 pub use place::{NotFound, find};
@@ -55,6 +60,8 @@ pub struct Config {
     pub store_key: KeySource,
     /// Files of trust roots in PEM, found to hold some, on top of the system's.
     pub ca_files: Vec<PathBuf>,
+    /// The way out to authorities and mail hosts, where it leads through a proxy.
+    pub proxy: Option<Proxy>,
     /// What to listen on; at least one.
     pub listeners: Vec<Listener>,
     /// Who keeps mailboxes, in the order of their names.
@@ -146,6 +153,7 @@ impl Config {
                 .map_or_else(place::state_directory, Spanned::into_inner),
             store_key: store::read(root.section("store", report), report),
             ca_files,
+            proxy: proxy::read(root.section("proxy", report), report),
             listeners,
             providers: providers.into_values().flatten().collect(),
             expiries,

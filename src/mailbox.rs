@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::secret::Secret;
 
 pub use directory::{Directory, KEY_LENGTH, Password, UserTaken};
-pub use provider::{Margin, Provider, Service};
+pub use provider::{Consent, Margin, Provider, Service};
 
 /// A mailbox that logins lead to.
 #[derive(Debug)]
@@ -20,9 +20,24 @@ pub struct Mailbox {
     pub provider: Arc<Provider>,
     /// The refresh token to start from, where the configuration holds one.
     pub refresh_token: Option<Secret<String>>,
+    /// Its password at its provider, for the grant that takes one.
+    pub provider_password: Option<Secret<String>>,
+    /// The account that signs in for it, where that isn't the mailbox's own: a delegate's, or one whose
+    /// name at the provider isn't its address.
+    pub signed_in_as: Option<String>,
 }
 
 impl Mailbox {
+    /// What its tokens come from, as far as the configuration has it: a refresh token or a password.
+    pub fn seed(&self) -> Option<&Secret<String>> {
+        self.refresh_token.as_ref().or(self.provider_password.as_ref())
+    }
+
+    /// The account whose sign-in opens it.
+    pub fn account(&self) -> &str {
+        self.signed_in_as.as_deref().unwrap_or(&self.address)
+    }
+
     /// Whether both are the same mailbox at the same provider, under whichever user name.
     pub fn is_same(&self, other: &Self) -> bool {
         self.address.eq_ignore_ascii_case(&other.address)

@@ -25,7 +25,7 @@ use crate::proto::{
 use crate::sasl::Login;
 use crate::tls::Trust;
 use crate::tokens::{Again, Bearer, Tokens};
-use crate::wire::{End, Halt, Handshake, Patience, Socket, Traffic, Wire, dial, splice};
+use crate::wire::{End, Halt, Handshake, Patience, Proxy, Socket, Traffic, Wire, dial, splice};
 use client::{Client, report};
 use failures::Failures;
 use memory::Memory;
@@ -45,6 +45,8 @@ pub struct Relay {
     pub tokens: Tokens,
     /// Which upstreams are believed.
     pub trust: Trust,
+    /// What upstreams are reached through, if anything.
+    pub proxy: Option<Proxy>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// How much to take.
@@ -79,6 +81,7 @@ impl Relay {
             directory,
             tokens,
             trust,
+            proxy: None,
             timeouts,
             limits,
             places: Places::default(),
@@ -247,13 +250,9 @@ impl Relay {
         mailbox: &Mailbox,
         service: &Service,
     ) -> Result<Opened, (Refusal, Option<Bearer>)> {
-        let bearer = self.tokens.bearer(
-            &mailbox.provider,
-            &mailbox.address,
-            mailbox.refresh_token.as_ref(),
-            &service.scope,
-            service.margin(),
-        );
+        let (provider, address) = (&mailbox.provider, &mailbox.address);
+        let (seed, margin) = (mailbox.seed(), service.margin());
+        let bearer = self.tokens.bearer(provider, address, seed, &service.scope, margin);
         let (bearer, mut wire) =
             tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
         let terms = UpstreamTerms {
@@ -276,7 +275,9 @@ impl Relay {
 
     async fn dial(&self, service: &Service) -> Result<Wire, Refusal> {
         let address = (service.host.as_str(), service.port);
-        dial(address, service.security, &self.trust, self.timeouts.connect).await.map_err(|why| {
+        let (trust, proxy) = (&self.trust, self.proxy.as_ref());
+        let limit = self.timeouts.connect;
+        dial(address, service.security, trust, proxy, limit).await.map_err(|why| {
             Refusal::new(
                 Cause::UpstreamUnreachable,
                 format!("{}:{} can't be reached: {why}", service.host, service.port),

@@ -3,6 +3,7 @@
 
 mod connected;
 mod identity;
+mod signature;
 
 use std::fmt;
 use std::io;
@@ -19,6 +20,7 @@ use tokio::net::TcpStream;
 pub(crate) use connected::Connected;
 
 pub use identity::{Identity, Look};
+pub use signature::{assertion_certificate, signer_of_pem};
 
 /// Which certificates of upstreams and authorities are believed.
 #[derive(Clone)]
@@ -130,7 +132,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| fault(path, format!("is no valid PEM: {error}")))?;
     if chain.is_empty() {
-        return Err(fault(path, "holds no certificate (a PEM block BEGIN CERTIFICATE)".to_owned()));
+        return Err(fault(path, not_pem(&pem, "certificate (a PEM block BEGIN CERTIFICATE)")));
     }
     Ok(chain)
 }
@@ -140,10 +142,19 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     rustls_pemfile::private_key(&mut pem.as_slice())
         .map_err(|error| fault(path, format!("is no valid PEM: {error}")))?
         .ok_or_else(|| {
-            let reason =
-                "holds no private key that isn't encrypted (a PEM block BEGIN PRIVATE KEY)";
-            fault(path, reason.to_owned())
+            let wanted = "private key that isn't encrypted (a PEM block BEGIN PRIVATE KEY)";
+            fault(path, not_pem(&pem, wanted))
         })
+}
+
+/// What a file without the `wanted` PEM block is told. PKCS#12 and DER begin with an ASN.1 sequence.
+fn not_pem(octets: &[u8], wanted: &str) -> String {
+    if octets.first() == Some(&0x30) {
+        return "is DER or PKCS#12, not PEM; `openssl pkcs12 -in FILE -noenc -out both.pem` makes PEM \
+                of PKCS#12, certificate and key in one file"
+            .to_owned();
+    }
+    format!("holds no {wanted}")
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {

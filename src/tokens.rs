@@ -1,9 +1,12 @@
 //! Access tokens for the logins: kept while they last, renewed before they end, asked for once
 //! however many wait.
 
+mod attended;
 mod authority;
+mod http;
 mod keep_alive;
 mod life;
+mod program;
 mod sign_in;
 
 use std::collections::HashMap;
@@ -21,11 +24,11 @@ use crate::oauth::{Application, Class, Failure, Grant, Owner, Token};
 use crate::proto::Refusal;
 use crate::secret::Secret;
 use crate::store::Store;
-use authority::Authority;
 use life::{Answer, Held, Outcome, Settle, Slot};
 use sign_in::SignIns;
 
-pub use authority::{Limits, http_client};
+pub use authority::{Authority, entropy};
+pub use http::{Http, Limits, http_client};
 
 /// The token engine: the one place where authorities are asked. Clones share what they hold.
 ///
@@ -83,18 +86,18 @@ pub enum Again {
 
 impl Tokens {
     /// An engine that asks over `http` (see [`http_client`]) and keeps refresh tokens in `store`.
-    pub fn new(http: reqwest::Client, store: Store, limits: Limits) -> Self {
+    pub fn new(http: Http, store: Store, limits: Limits) -> Self {
         Self::with_clock(http, store, limits, Arc::new(SystemTime::now))
     }
 
     /// The same, going by another clock.
-    pub fn with_clock(http: reqwest::Client, store: Store, limits: Limits, clock: Clock) -> Self {
+    pub fn with_clock(http: Http, store: Store, limits: Limits, clock: Clock) -> Self {
         Self::with_notices(http, store, limits, (clock, Notices::silent()))
     }
 
     /// The same, telling `notices` where a sign-in is needed.
     pub fn with_notices(
-        http: reqwest::Client,
+        http: Http,
         store: Store,
         limits: Limits,
         (clock, notices): (Clock, Notices),
@@ -110,9 +113,9 @@ impl Tokens {
 
     /// An access token of `provider` for `mailbox`, an address, and `scope`, as fresh as `margin` says.
     ///
-    /// `seed` is the refresh token that the configuration gives the mailbox: it is used while the
-    /// store has none that descends from it. A request goes on when its caller goes away; whoever
-    /// asks for the same meanwhile gets its result.
+    /// `seed` is what the configuration gives the mailbox: a refresh token, used while the store has
+    /// none that descends from it, or the password that its grant takes. A request goes on when its
+    /// caller goes away; whoever asks for the same meanwhile gets its result.
     ///
     /// # Errors
     /// The authority's no, in the operator's words. The same no is given for a while without asking
@@ -224,8 +227,10 @@ impl Tokens {
 impl Engine {
     async fn fetch(&self, errand: &Errand) -> Result<Token, Miss> {
         match &errand.mailbox {
-            None => self.authority.obtain(errand, None).await,
-            Some(mailbox) => self.sign_ins.renew(&self.authority, errand, mailbox).await,
+            Some(mailbox) if errand.grant.owner == Owner::Mailbox => {
+                self.sign_ins.renew(&self.authority, errand, mailbox).await
+            }
+            _ => self.authority.obtain(errand, None).await,
         }
     }
 }
@@ -250,7 +255,7 @@ impl Hash for Errand {
 
 impl Errand {
     fn new(provider: &Provider, mailbox: &str, seed: Option<&Secret<String>>, scope: &str) -> Self {
-        let personal = provider.grant.owner == Owner::Mailbox;
+        let personal = provider.grant.owner != Owner::Application;
         Self {
             application: Arc::clone(&provider.application),
             grant: provider.grant,

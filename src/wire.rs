@@ -1,6 +1,7 @@
 //! A stream and its unread bytes: driving a session, dialling an upstream, splicing two wires.
 
 mod dial;
+mod proxy;
 mod socket;
 mod splice;
 
@@ -20,6 +21,7 @@ use crate::proto::{Inbox, Refusal, Session, Step};
 use crate::tls::{Connected, Identity, Trust};
 
 pub use dial::{Unreachable, dial};
+pub use proxy::{Exempt, Proxy, Scheme};
 pub use socket::Socket;
 pub use splice::{End, Patience, Traffic, splice};
 
@@ -152,7 +154,10 @@ impl Wire {
         });
         match read.await {
             Ok(0) => Err(Halt::Closed),
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.stream.acknowledge();
+                Ok(())
+            }
             // A peer that goes without TLS's goodbye.
             Err(error) if io::Error::kind(&error) == io::ErrorKind::UnexpectedEof => {
                 Err(Halt::Closed)
@@ -179,6 +184,19 @@ async fn within<T>(
     work: impl Future<Output = Result<T, Halt>>,
 ) -> Result<T, Halt> {
     timeout(patience, work).await.unwrap_or(Err(Halt::TimedOut))
+}
+
+impl Stream {
+    /// Acknowledges what a client sent at once, not with the answer. Many write a command in two
+    /// pieces (a literal, then its end of line) and hold back the second until the first is
+    /// acknowledged, which Linux would put off for 40 ms. Services don't hold back.
+    fn acknowledge(&self) {
+        match self {
+            Self::Plain(socket) => socket.acknowledge(),
+            Self::Accepted(stream) => stream.get_ref().0.acknowledge(),
+            Self::Connected(_) | Self::Gone => {}
+        }
+    }
 }
 
 impl AsyncRead for Stream {

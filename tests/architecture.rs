@@ -42,12 +42,20 @@ const EMPTY_NAMES: [&str; 16] = [
 /// file or into a comparison right there.
 const REVEALS: &[(&str, usize)] = &[
     ("src/cli/password.rs", 1),
+    ("src/cli/token.rs", 2),
+    ("src/config/credential.rs", 2),
     ("src/config/mailbox.rs", 1),
     ("src/config/secret.rs", 1),
     ("src/mailbox/directory.rs", 3),
     ("src/mailbox/password.rs", 1),
     ("src/notice/hook.rs", 1),
-    ("src/oauth/endpoint.rs", 5),
+    ("src/oauth/assertion.rs", 1),
+    ("src/oauth/authorization_code.rs", 4),
+    ("src/oauth/claims.rs", 1),
+    ("src/oauth/command.rs", 2),
+    ("src/oauth/endpoint.rs", 7),
+    ("src/oauth/inquiry.rs", 1),
+    ("src/oauth/managed_identity.rs", 2),
     ("src/proto/imap/upstream.rs", 2),
     ("src/proto/pop3/upstream.rs", 1),
     ("src/proto/smtp/upstream.rs", 1),
@@ -57,7 +65,9 @@ const REVEALS: &[(&str, usize)] = &[
     ("src/store/key.rs", 3),
     ("src/store/record.rs", 2),
     ("src/store/seal.rs", 1),
-    ("src/tokens/authority.rs", 1),
+    ("src/tokens/http.rs", 3),
+    ("src/tokens/program.rs", 1),
+    ("src/wire/proxy.rs", 2),
 ];
 
 #[test]

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
+use gatepost::mailbox::Provider;
+use gatepost::oauth::Credential;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -103,6 +105,13 @@ fn warnings(text: &str) -> Vec<String> {
     load(text).unwrap().warnings
 }
 
+fn client_secret(provider: &Provider) -> String {
+    let Credential::Secrets(secrets) = &provider.application.credential else {
+        panic!("{:?}", provider.application.credential);
+    };
+    secrets.iter().next().unwrap().reveal().clone()
+}
+
 #[test]
 fn the_good_one_is_good() {
     let config = load(GOOD).unwrap();
@@ -112,8 +121,7 @@ fn the_good_one_is_good() {
     assert_eq!(config.directory.len(), 1);
     assert_eq!(config.timeouts.connect, Duration::from_secs(10));
     let provider = &config.providers[0];
-    let secret = provider.application.client_secret.as_ref().unwrap();
-    assert_eq!(secret.reveal(), "correct-horse");
+    assert_eq!(client_secret(provider), "correct-horse");
     assert_eq!(
         provider.application.token_endpoint,
         "https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token"
@@ -372,7 +380,7 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
             &[
                 "unknown preset \"microsft\"",
                 "did you mean \"microsoft\"?",
-                "microsoft, google, custom",
+                "microsoft, hve, google, yahoo, fastmail, custom",
             ],
         ),
         ("preset = \"microsoft\"\n", "", &["\"preset\" is missing in [provider.contoso]"]),
@@ -625,7 +633,7 @@ fn secrets_come_in_four_forms() {
     let folder = Folder::new();
     let secret = |form: &str| {
         let config = folder.load(&with("client_secret_file = \"client_secret\"", form)).unwrap();
-        config.providers[0].application.client_secret.clone().unwrap().reveal().clone()
+        client_secret(&config.providers[0])
     };
     assert_eq!(secret("client_secret = \"a b\""), "a b");
     assert_eq!(secret("client_secret_file = \"client_secret\""), "correct-horse");
@@ -774,11 +782,12 @@ fn what_works_but_should_change_is_warned_of() {
 fn a_service_may_be_overridden_in_part() {
     let text = with(
         "[[mailbox]]",
-        "[provider.contoso.smtp]\nhost = \"smtp.example\"\nsecurity = \"implicit\"\nscope = \"a   b\"\n[[mailbox]]",
+        "[provider.contoso.smtp]\nhost = \"smtp.example\"\nsecurity = \"implicit\"\nscope = \"https://outlook.office.com/.default  \"\n[[mailbox]]",
     );
     let config = load(&text).unwrap();
     let smtp = config.providers[0].service("smtp").unwrap();
-    assert_eq!((smtp.host.as_str(), smtp.port, smtp.scope.as_str()), ("smtp.example", 465, "a b"));
+    assert_eq!((smtp.host.as_str(), smtp.port), ("smtp.example", 465));
+    assert_eq!(smtp.scope, "https://outlook.office.com/.default");
     assert_eq!(config.providers[0].service("imap").unwrap().host, "outlook.office365.com");
 }
 

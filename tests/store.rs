@@ -279,3 +279,121 @@ fn a_kill_at_any_point_of_a_rotation_leaves_every_record_with_its_key() {
     let key_file = fs::read_to_string(state.path().join("store.key")).unwrap();
     assert_eq!(key_file.lines().count(), 1, "a rotation that ends leaves one key");
 }
+
+/// gatepost in a folder of its own, with this under `[store]`.
+struct Program(TempDir);
+
+impl Program {
+    fn new(store: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("config.toml"), config(store)).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn private(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        let options = fs::File::options().create(true).write(true).truncate(true).open(&path);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        std::io::Write::write_all(&mut options.unwrap(), text.as_bytes()).unwrap();
+    }
+
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_gatepost"))
+            .args(arguments)
+            .arg("--config")
+            .arg(self.path("config.toml"))
+            .env("CREDENTIALS_DIRECTORY", self.0.path())
+            .env("THE_KEY", keys("03"))
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    }
+}
+
+fn config(store: &str) -> String {
+    format!(
+        r#"state_directory = "state"
+[store]
+{store}
+[[listener]]
+protocol = "imap"
+address = "127.0.0.1:0"
+tls = "none"
+[provider.people]
+preset = "microsoft"
+tenant = "contoso.example"
+client_id = "app"
+grant = "refresh_token"
+[[mailbox]]
+address = "{ALICE}"
+provider = "people"
+password_hash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA"
+"#
+    )
+}
+
+#[test]
+fn the_program_rotates_a_generated_key() {
+    let program = Program::new("");
+    let sign_ins = program.path("state/sign-ins");
+    Store::open(&sign_ins).unwrap().save(&record(ALICE, "one")).unwrap();
+    let old_key = fs::read_to_string(sign_ins.join("store.key")).unwrap();
+    let (code, said) = program.run(&["key", "rotate"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("1 sign-in is sealed with the new key"), "{said}");
+    assert_ne!(fs::read_to_string(sign_ins.join("store.key")).unwrap(), old_key);
+    assert_eq!(token(&Store::open(&sign_ins).unwrap(), ALICE).as_deref(), Some("one"));
+}
+
+#[test]
+fn the_program_takes_its_key_from_where_secrets_come_from() {
+    let printed = format!("key_command = [\"printf\", \"%s\", \"{}\"]", keys("02"));
+    for (store, first) in [
+        ("key_file = \"key\"", "01"),
+        ("key_credential = \"key\"", "01"),
+        (&printed, "02"),
+        ("key = \"${env:THE_KEY}\"", "03"),
+    ] {
+        let program = Program::new(store);
+        program.private("key", &format!("{}\n{}\n", keys("01"), keys("02")));
+        let sign_ins = program.path("state/sign-ins");
+        let old = if first == "01" { "02" } else { first };
+        let before = Store::open_with(&sign_ins, given(&keys(old))).unwrap();
+        before.save(&record(ALICE, "one")).unwrap();
+        let (code, said) = program.run(&["key", "rotate"]);
+        assert_eq!(code, Some(0), "{store}: {said}");
+        let after = Store::open_with(&sign_ins, given(&keys(first))).unwrap();
+        assert_eq!(token(&after, ALICE).as_deref(), Some("one"), "{store}: {said}");
+        assert!(!sign_ins.join("store.key").exists());
+    }
+}
+
+#[test]
+fn a_key_that_is_none_is_a_problem_of_the_configuration() {
+    let program = Program::new("key_file = \"key\"");
+    program.private("key", "hunter2\n");
+    let (code, said) = program.run(&["check"]);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("no key: line 1 is no key") && said.contains("gatepost key generate"));
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_generated_key_is_one_that_the_configuration_takes() {
+    let program = Program::new("key_file = \"key\"");
+    let (code, key) = program.run(&["key", "generate"]);
+    assert_eq!((code, key.lines().count()), (Some(0), 1), "{key}");
+    program.private("key", &key);
+    let (code, said) = program.run(&["check"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_ne!(program.run(&["key", "generate"]).1, key);
+}

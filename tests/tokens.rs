@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use authority::Authority;
 use gatepost::mailbox::{Margin, Provider};
-use gatepost::oauth::{Application, Grant};
+use gatepost::oauth::{Application, Credential, Grant};
 use gatepost::proto::{Cause, Refusal};
 use gatepost::secret::Secret;
 use gatepost::store::{Record, Store};
@@ -107,7 +107,8 @@ fn provider(grant: &str, token_endpoint: String) -> Arc<Provider> {
         application: Arc::new(Application {
             token_endpoint,
             client_id: "app".to_owned(),
-            client_secret: Some(Secret::from(CLIENT_SECRET)),
+            credential: Credential::secret(CLIENT_SECRET),
+            ..Application::default()
         }),
         grant: Grant::named(grant).unwrap(),
         services: Vec::new(),
@@ -124,7 +125,7 @@ fn engine(state: &TempDir, clock: &Arc<Mutex<SystemTime>>, limits: Limits) -> To
     let store = Store::open(state.path().join("tokens")).unwrap();
     let clock = Arc::clone(clock);
     let now = Arc::new(move || *clock.lock().unwrap());
-    Tokens::with_clock(http_client(tls, &limits).unwrap(), store, limits, now)
+    Tokens::with_clock(http_client(tls, &limits, None).unwrap(), store, limits, now)
 }
 
 fn hour(access: &str) -> String {
@@ -323,7 +324,7 @@ async fn a_corrected_configuration_is_tried_at_once() {
     let mut house = House::new("client_credentials").await;
     house.refused(401, "", WRONG_SECRET).await;
     let mut application = (*house.provider.application).clone();
-    application.client_secret = Some(Secret::from("corrected"));
+    application.credential = Credential::secret("corrected");
     let mut provider = provider("client_credentials", String::new());
     Arc::get_mut(&mut provider).unwrap().application = Arc::new(application);
     house.provider = provider;

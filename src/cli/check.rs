@@ -54,7 +54,7 @@ fn provider_rows(provider: &Provider) -> Vec<Vec<String>> {
     let head = vec![
         provider.name.clone(),
         provider.grant.name.to_owned(),
-        application.token_endpoint.clone(),
+        application.authority().to_owned(),
     ];
     let services = provider.services.iter().map(service_row);
     std::iter::once(head).chain(services).collect()

@@ -13,7 +13,7 @@ use super::run::runtime;
 use super::{Arguments, Exit, Failure, journal};
 use crate::config::Config;
 use crate::daemon::{self, engine};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Provider, Service};
 use crate::tls::Trust;
 use crate::tokens::Tokens;
 use report::{Check, Report};
@@ -106,6 +106,16 @@ struct Patient<'a> {
     config: &'a Config,
     tokens: Tokens,
     trust: Trust,
+}
+
+impl Patient<'_> {
+    /// The services of `provider` that a listener leads to: what nobody can ask for isn't tried.
+    fn services<'p>(&self, provider: &'p Provider) -> impl Iterator<Item = &'p Service> {
+        let led_to = |service: &&Service| {
+            self.config.listeners.iter().any(|listener| listener.protocol.name == service.protocol)
+        };
+        provider.services.iter().filter(led_to)
+    }
 }
 
 fn no_engine(error: daemon::Error) -> Check {

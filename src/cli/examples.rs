@@ -26,11 +26,6 @@ Examples:
   gatepost cert new mail.lan 192.0.2.10
   gatepost cert new --force mail.lan     # before the old one ends; no restart is needed";
 
-pub(super) const GENERATE_EXAMPLES: &str = "\
-Examples:
-  (umask 077; gatepost key generate > /etc/gatepost/store.key)
-  gatepost key generate | systemd-creds encrypt - /etc/credstore.encrypted/gatepost-store";
-
 pub(super) const DOCTOR_EXAMPLES: &str = "\
 Examples:
   gatepost doctor
@@ -53,3 +48,8 @@ pub(super) const HASH_EXAMPLES: &str = "\
 Examples:
   gatepost password hash
   pwgen -s 24 1 | tee /dev/stderr | gatepost password hash";
+
+pub(super) const LOGIN_EXAMPLES: &str = "\
+Examples:
+  gatepost login jane@contoso.example
+  gatepost login --all --device";

@@ -1,11 +1,45 @@
 //! `gatepost key`: the keys that seal stored sign-ins.
 
-use super::{Exit, Failure};
+use clap::Subcommand;
+
+use super::{Arguments, Exit, Failure};
 use crate::config::Config;
 use crate::store::{KeySource, Keys, Store};
 
+/// What to do with them.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Print a new key
+    ///
+    /// For a key file or another secret store, named by `key_file` or its other forms. Without
+    /// such a name gatepost makes a key file of its own in the state directory.
+    #[command(after_long_help = GENERATE_EXAMPLES)]
+    Generate,
+    /// Seal all stored sign-ins with a new key
+    ///
+    /// May be run beside a running service, and again after a crash: the old key goes when every
+    /// sign-in is sealed with the new one. Where the configuration names the keys, its first key is
+    /// the one to seal with: put the new key above the old one, rotate, then remove the old one.
+    Rotate,
+}
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  (umask 077; gatepost key generate > /etc/gatepost/store.key)
+  gatepost key generate | systemd-creds encrypt - /etc/credstore.encrypted/gatepost-store";
+
+impl Command {
+    /// Does it.
+    pub(super) fn perform(&self, arguments: &Arguments) -> Result<(), Failure> {
+        match self {
+            Self::Generate => generate(),
+            Self::Rotate => rotate(&arguments.load()?),
+        }
+    }
+}
+
 /// Prints a new key, alone on its line.
-pub(super) fn generate() -> Result<(), Failure> {
+fn generate() -> Result<(), Failure> {
     let keys = Keys::generate().map_err(|error| Failure::new(Exit::System, error))?;
     print!("{}", *keys.to_text());
     Ok(())
@@ -15,7 +49,7 @@ pub(super) fn generate() -> Result<(), Failure> {
 ///
 /// # Errors
 /// Where not all are: the old key is then still needed.
-pub(super) fn rotate(config: &Config) -> Result<(), Failure> {
+fn rotate(config: &Config) -> Result<(), Failure> {
     let store = Store::open_with(config.sign_ins(), config.store_key.clone());
     let rotation = store.and_then(|store| store.rotate());
     let rotation = rotation.map_err(|trouble| {

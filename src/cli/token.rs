@@ -65,7 +65,7 @@ pub(super) fn token(arguments: &Arguments, ask: &Ask<'_>) -> Result<(), Failure>
     let scope = scope(&mailbox, ask.resource)?;
     let (tokens, _) = engine(&config)?;
     let bearer = runtime()?.block_on(async {
-        let seed = mailbox.refresh_token.as_ref();
+        let seed = mailbox.seed();
         let (provider, address) = (&mailbox.provider, &mailbox.address);
         let inquiry = tokens.inquire(provider, address, seed, &scope, Margin::Half).await;
         tokens.finish().await;
@@ -80,16 +80,22 @@ pub(super) fn token(arguments: &Arguments, ask: &Ask<'_>) -> Result<(), Failure>
 }
 
 fn refused(mailbox: &Arc<Mailbox>, failure: &oauth::Failure) -> Failure {
-    let exit = match failure.class {
+    let hint = match failure.class {
+        Class::SignIn if mailbox.provider.grant.owner == Owner::Mailbox => {
+            format!("\nTo sign in: gatepost login {}", mailbox.address)
+        }
+        _ => String::new(),
+    };
+    Failure::new(exit_of(failure.class), format!("{}: {failure}{hint}", mailbox.address))
+}
+
+/// What a program ends with that got no token.
+pub(super) fn exit_of(class: Class) -> Exit {
+    match class {
         Class::Retry => Exit::TryAgain,
         Class::SignIn | Class::Policy => Exit::Denied,
         Class::Configure => Exit::Config,
-    };
-    let hint = match failure.class {
-        Class::SignIn => format!("\nTo sign in: gatepost login {}", mailbox.address),
-        _ => String::new(),
-    };
-    Failure::new(exit, format!("{}: {failure}{hint}", mailbox.address))
+    }
 }
 
 /// What to ask for: the mail's own scopes, a resource by its short name or URL, or a scope as written.
@@ -221,11 +227,7 @@ mod tests {
             security: Security::Implicit,
             scope: (*scope).to_owned(),
         };
-        let application = Application {
-            token_endpoint: "https://login.example/t/oauth2/v2.0/token".into(),
-            client_id: "app".into(),
-            client_secret: None,
-        };
+        let application = Application { client_id: "app".into(), ..Application::default() };
         Mailbox {
             address: "scanner@contoso.example".into(),
             provider: Arc::new(Provider {
@@ -235,6 +237,8 @@ mod tests {
                 services: scopes.iter().map(service).collect(),
             }),
             refresh_token: None,
+            provider_password: None,
+            signed_in_as: None,
         }
     }
 

@@ -215,6 +215,15 @@ impl<'i> Section<'i> {
             .collect()
     }
 
+    /// All keys of the table with their texts.
+    pub(super) fn pairs(self, report: &Report<'_>) -> Vec<(String, String)> {
+        let pairs = self.unread.into_iter().filter_map(|(key, value)| {
+            let key = key.into_inner().into_owned();
+            text(value, &key, report).map(|value| (key, value.into_inner()))
+        });
+        pairs.collect()
+    }
+
     /// Complains that `key` isn't there.
     pub(super) fn missing(&self, key: &str, report: &Report<'_>) {
         let title = format!("{key:?} is missing in {}", self.title);
@@ -231,7 +240,7 @@ impl<'i> Section<'i> {
                 |near| format!("did you mean {near:?}?"),
             );
             let title = format!("unknown key {name:?} in {}", self.title);
-            report.unknown_key(
+            report.problem_with_key(
                 key.span(),
                 title,
                 label,

@@ -32,9 +32,6 @@ pub(super) fn expiry(
 
 /// A URL is a webhook; anything else is a program, alone or with its arguments in an array.
 fn hook(key: &str, section: &mut Section<'_>, report: &Report<'_>) -> Option<Hook> {
-    if !section.has(key) {
-        return None;
-    }
     let words = section.texts(key, report)?;
     let Some(first) = words.first().filter(|word| !word.get_ref().is_empty()) else {
         let label = "[\"program\", \"argument\", …], or \"https://…\"";

@@ -11,7 +11,6 @@ use tracing::{info, warn};
 use super::gate::Door;
 use super::{Error, Gate, Service};
 use crate::config::{Address, Config, Log};
-use crate::relay::Relay;
 use crate::tls::Trust;
 
 /// Gives a running service another configuration.
@@ -152,12 +151,9 @@ impl Service {
         }
         let mut relay = self.hall.relay.write().unwrap_or_else(PoisonError::into_inner);
         let shared = (Arc::clone(&config.directory), trust);
-        *relay = Arc::new(Relay::reconfigured(
-            &relay,
-            config.name.clone(),
-            shared,
-            config.timeouts,
-            config.limits,
-        ));
+        let (name, timeouts) = (config.name.clone(), config.timeouts);
+        let mut next = relay.reconfigured(name, shared, timeouts, config.limits);
+        next.proxy.clone_from(&config.proxy);
+        *relay = Arc::new(next);
     }
 }

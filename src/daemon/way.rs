@@ -10,18 +10,20 @@ use crate::notice::Notices;
 use crate::relay::Relay;
 use crate::store::{Announced, Store};
 use crate::tls::Trust;
-use crate::tokens::{self, Tokens, http_client};
+use crate::tokens::{self, Http, Tokens, http_client};
 
 /// A relay for the configuration, and the upkeep of what it holds.
 pub(super) fn relay(config: &Config) -> Result<(Relay, Upkeep), Error> {
     let Way { http, store, limits, trust } = Way::prepare(config)?;
     let announced = Arc::new(Announced::open(&config.state_directory));
-    let notices = Notices::start(config.hooks.clone(), Arc::clone(&announced), http.clone());
+    let notices = Notices::start(config.hooks.clone(), Arc::clone(&announced), http.usual());
     let clock: tokens::Clock = Arc::new(SystemTime::now);
     let tokens = Tokens::with_notices(http, store, limits, (clock, notices.clone()));
     let upkeep = Upkeep::new(tokens.clone(), config, (announced, notices));
     let shared = (Arc::clone(&config.directory), tokens, trust);
-    Ok((Relay::new(config.name.clone(), shared, config.timeouts, config.limits), upkeep))
+    let mut relay = Relay::new(config.name.clone(), shared, config.timeouts, config.limits);
+    relay.proxy.clone_from(&config.proxy);
+    Ok((relay, upkeep))
 }
 
 /// The token engine of a configuration, for a command that ends soon, and the certificates that it
@@ -36,7 +38,7 @@ pub fn engine(config: &Config) -> Result<(Tokens, Trust), Error> {
 
 /// The way to authorities and sign-ins, as a configuration has it.
 struct Way {
-    http: reqwest::Client,
+    http: Http,
     store: Store,
     limits: tokens::Limits,
     trust: Trust,
@@ -51,7 +53,8 @@ impl Way {
             body: config.limits.token_response,
             ..tokens::Limits::default()
         };
-        let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
+        let http = http_client(trust.client_config(), &limits, config.proxy.as_ref())
+            .map_err(Error::Http)?;
         let store =
             Store::open_with(config.sign_ins(), config.store_key.clone()).map_err(Error::Store)?;
         Ok(Self { http, store, limits, trust })

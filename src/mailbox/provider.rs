@@ -35,6 +35,16 @@ pub struct Service {
     pub scope: String,
 }
 
+/// What a sign-in asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// The scopes of all services, which may be of several resources.
+    pub all: String,
+    /// Those of one resource, for the token that the sign-in ends with; the others are had by its
+    /// refresh token.
+    pub first: String,
+}
+
 /// How much of its life an access token must have left when it opens a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Margin {
@@ -68,16 +78,38 @@ impl Service {
 }
 
 impl Provider {
+    /// What a sign-in has to ask for, so that its refresh token serves every service.
+    pub fn consent(&self) -> Consent {
+        let services = self.services.iter().map(|service| service.scope.as_str());
+        let scopes = services.chain([self.application.sign_in_scope.as_str()]);
+        let mut all: Vec<&str> = Vec::new();
+        for word in scopes.flat_map(str::split_whitespace) {
+            if !all.contains(&word) {
+                all.push(word);
+            }
+        }
+        let resource = all.iter().find_map(|word| resource_of(word));
+        let alike = |word: &&str| resource_of(word).is_none_or(|other| Some(other) == resource);
+        let first: Vec<&str> = all.iter().copied().filter(alike).collect();
+        Consent { all: all.join(" "), first: first.join(" ") }
+    }
+
     /// The upstream for `protocol`, if there is one.
     pub fn service(&self, protocol: &str) -> Option<&Service> {
         self.services.iter().find(|service| service.protocol == protocol)
     }
 }
 
+/// The resource that a scope names, where it is a URL.
+fn resource_of(scope: &str) -> Option<&str> {
+    scope.split_once("://")?;
+    scope.rsplit_once('/').map(|(resource, _)| resource)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
+    use crate::oauth::Credential;
 
     fn service(protocol: &'static str, host: &str) -> Service {
         let scope = "https://outlook.office365.com/.default".to_owned();
@@ -90,7 +122,8 @@ mod tests {
             application: Arc::new(Application {
                 token_endpoint: "https://login.microsoftonline.com/t/oauth2/v2.0/token".to_owned(),
                 client_id: "app".to_owned(),
-                client_secret: Some(Secret::from("hunter2")),
+                credential: Credential::secret("hunter2"),
+                ..Application::default()
             }),
             grant: Grant::named("client_credentials").unwrap(),
             services: vec![service("imap", "imap.example"), service("smtp", "smtp.example")],

@@ -40,8 +40,15 @@ impl Hook {
                 Self::Post(url) => post(url, json, http).await,
             }
         };
-        timeout(LIMIT, told).await.unwrap_or_else(|_| Err(format!("it took longer than {LIMIT:?}")))
+        within(LIMIT, told).await
     }
+}
+
+async fn within(
+    limit: Duration,
+    told: impl Future<Output = Result<(), String>>,
+) -> Result<(), String> {
+    timeout(limit, told).await.unwrap_or_else(|_| Err(format!("it took longer than {limit:?}")))
 }
 
 async fn run(words: &[String], event: &Event, json: String) -> Result<(), String> {
@@ -80,4 +87,19 @@ async fn post(url: &Secret<String>, json: String, http: &reqwest::Client) -> Res
 fn chain(error: &dyn std::error::Error) -> String {
     let links = std::iter::successors(Some(error), |link| link.source());
     links.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::oauth::{Class, Failure};
+
+    #[tokio::test]
+    async fn a_program_that_hangs_is_ended() {
+        let failure = Failure::new(Class::SignIn, "no", "Do");
+        let event = Event::sign_in_needed("alice@contoso.example", &failure, None);
+        let words = ["sleep".to_owned(), "600".to_owned()];
+        let told = within(Duration::from_millis(50), run(&words, &event, String::new()));
+        assert_eq!(told.await.unwrap_err(), "it took longer than 50ms");
+    }
 }

@@ -28,6 +28,7 @@ pub(super) fn lock(directory: &Path, name: &str) -> Result<Lock, Trouble> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(&path).map_err(trouble("can't write", &path))?;
+    hand_over(&file, directory).map_err(trouble("can't give away", &path))?;
     wait_for(&file).map_err(trouble("can't lock", &path))?;
     Ok(Lock(file))
 }
@@ -54,6 +55,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file: NamedTempFile =
         tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
     file.write_all(bytes)?;
+    hand_over(file.as_file(), directory)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     sync_directory(directory)
@@ -61,12 +63,36 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Makes `directory` for the owner alone, if need be, and removes what crashes left there.
 pub(super) fn prepare(directory: &Path) -> Result<(), Trouble> {
+    let known = directory.exists();
     private_builder().create(directory).map_err(trouble("can't make", directory))?;
     let metadata = fs::metadata(directory).map_err(trouble("can't read", directory))?;
     if mode(&metadata) & 0o022 != 0 {
         return Err(Trouble::Exposed { path: directory.to_owned(), mode: 0o700 });
     }
+    if let Some(parent) = directory.parent().filter(|_| !known) {
+        let made = File::open(directory).and_then(|made| hand_over(&made, parent));
+        made.map_err(trouble("can't give away", directory))?;
+    }
     sweep(directory).map_err(trouble("can't list", directory))
+}
+
+/// Gives what was made in `directory` to whom that belongs: root, who signs in for a service, must not
+/// leave it files that it can't read.
+#[cfg(unix)]
+fn hand_over(made: &File, directory: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let house =
+        fs::metadata(if directory.as_os_str().is_empty() { Path::new(".") } else { directory })?;
+    let root = 0;
+    if made.metadata()?.uid() != root || house.uid() == root {
+        return Ok(());
+    }
+    fchown(made, Some(house.uid()), Some(house.gid()))
+}
+
+#[cfg(not(unix))]
+fn hand_over(_made: &File, _directory: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Fails where others may read the file at `path`.
@@ -146,4 +172,28 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_directory(_directory: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    use super::*;
+
+    /// Only root can try it; whoever else runs this sees that nothing is given away.
+    #[test]
+    fn what_root_makes_belongs_to_whom_the_directory_belongs() {
+        let parent = tempfile::tempdir().unwrap();
+        let root = fs::metadata(parent.path()).unwrap().uid() == 0;
+        let owner = if root { 12_345 } else { fs::metadata(parent.path()).unwrap().uid() };
+        chown(parent.path(), Some(owner), None).unwrap();
+        let directory = parent.path().join("sign-ins");
+        prepare(&directory).unwrap();
+        let held = lock(&directory, "a").unwrap();
+        replace(&directory.join("b"), b"x").unwrap();
+        for made in [directory.clone(), directory.join("a.lock"), directory.join("b")] {
+            assert_eq!(fs::metadata(&made).unwrap().uid(), owner, "{}", made.display());
+        }
+        drop(held);
+    }
 }

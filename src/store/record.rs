@@ -34,7 +34,7 @@ pub struct Record {
 impl Record {
     /// Whether the token was given to this application.
     pub fn belongs_to(&self, application: &Application) -> bool {
-        self.client_id == application.client_id && self.token_endpoint == application.token_endpoint
+        self.client_id == application.client_id && self.token_endpoint == application.authority()
     }
 
     /// What a configured refresh token is recognised by: its SHA-256, from which it can't be guessed.

@@ -97,6 +97,20 @@ impl SignIns {
         }
     }
 
+    /// Keeps a refresh token of the errand's mailbox that didn't come by [`renew`](Self::renew).
+    pub(super) async fn adopt(
+        &self,
+        errand: &Errand,
+        refresh_token: Secret<String>,
+    ) -> Result<(), Trouble> {
+        let mailbox = errand.mailbox.as_deref().unwrap_or_default();
+        let known = self.of(mailbox);
+        let mut sign_in = known.lock().await;
+        sign_in.unsaved = None;
+        let (store, record) = (self.store.clone(), self.record(errand, mailbox, refresh_token));
+        on_disk(move || store.save(&record)).await
+    }
+
     /// Whether the store has another refresh token for the errand than the authority was shown last: a
     /// person has signed in since.
     pub(super) async fn has_news(&self, errand: &Errand, mailbox: &str) -> bool {
@@ -187,7 +201,7 @@ impl SignIns {
     fn record(&self, errand: &Errand, mailbox: &str, refresh_token: Secret<String>) -> Record {
         Record {
             mailbox: mailbox.to_owned(),
-            token_endpoint: errand.application.token_endpoint.clone(),
+            token_endpoint: errand.application.authority().to_owned(),
             client_id: errand.application.client_id.clone(),
             refresh_token,
             seed: errand.seed.as_ref().map(Record::fingerprint),

@@ -53,6 +53,15 @@ impl Socket {
         }
     }
 
+    /// Acknowledges at once what has been read.
+    pub(super) fn acknowledge(&self) {
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        if let Self::Tcp(stream) = self {
+            // Nothing is lost where it fails but those 40 ms.
+            let _ = stream.set_quickack(true);
+        }
+    }
+
     /// Asks the system to send small replies at once and to notice a peer that is gone.
     pub(super) fn attend(&self) {
         #[cfg_attr(not(unix), allow(irrefutable_let_patterns))]

@@ -15,6 +15,7 @@ pub(crate) const PUBLIC_APP: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 
 /// What a configuration is made of; each part is replaced as a case wants it.
 pub(crate) struct Parts {
+    pub(crate) preset: &'static str,
     pub(crate) token_endpoint: String,
     /// `client_id`, `grant` and what goes with them.
     pub(crate) grant: String,
@@ -56,6 +57,7 @@ impl Desk {
     pub(crate) fn parts(&self) -> Parts {
         let host = |port: u16| format!("host = \"localhost\"\nport = {port}");
         Parts {
+            preset: "microsoft",
             token_endpoint: self.standin.token_endpoint(),
             grant: format!(
                 "client_id = \"{APP}\"\ngrant = \"client_credentials\"\nclient_secret = \"standin-secret-value\""
@@ -81,8 +83,14 @@ impl Desk {
 
     /// Writes a configuration of these parts.
     pub(crate) fn configure(&self, parts: &Parts) -> PathBuf {
-        let Parts { token_endpoint, grant, imap, smtp, address, mailbox, ca_file, tables } = parts;
+        let Parts { preset, token_endpoint, grant, imap, smtp, address, mailbox, ca_file, tables } =
+            parts;
         let path = self.path().join("config.toml");
+        // Of a provider that no preset knows, everything has to be said.
+        let pop3_scope = match *preset {
+            "custom" => "scope = \"https://outlook.office365.com/.default\"",
+            _ => "",
+        };
         let pop3 = self.standin.pop3().port();
         let text = format!(
             r#"state_directory = "state"
@@ -92,8 +100,16 @@ name = "gatepost.contoso.example"
 protocol = "imap"
 address = "127.0.0.1:0"
 
+[[listener]]
+protocol = "smtp"
+address = "127.0.0.1:0"
+
+[[listener]]
+protocol = "pop3"
+address = "127.0.0.1:0"
+
 [provider.contoso]
-preset = "microsoft"
+preset = "{preset}"
 token_endpoint = "{token_endpoint}"
 {grant}
 
@@ -106,6 +122,7 @@ token_endpoint = "{token_endpoint}"
 [provider.contoso.pop3]
 host = "localhost"
 port = {pop3}
+{pop3_scope}
 
 [[mailbox]]
 address = "{address}"

@@ -201,7 +201,7 @@ async fn accept(
 
 fn relay(config: &Config, clock: Clock) -> Relay {
     let (trust, limits) = (Trust::load(&config.ca_files).unwrap(), Limits::default());
-    let http = http_client(trust.client_config(), &limits).unwrap();
+    let http = http_client(trust.client_config(), &limits, None).unwrap();
     let store = Store::open(&config.state_directory).unwrap();
     let tokens = Tokens::with_clock(http, store, limits, Arc::new(move || clock.now()));
     let shared = (Arc::clone(&config.directory), tokens, trust);

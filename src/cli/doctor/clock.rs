@@ -15,28 +15,24 @@ const NOTABLE: Duration = Duration::from_secs(30);
 
 const REMEDY: &str = "Set this host's clock and keep it right with a time service";
 
-/// Asks the authority for the time: any answer of an HTTP server has a `Date` (RFC 9110 section 6.6.1).
-/// The question holds no secret.
+/// Asks the authority what time it is.
 pub(super) async fn check(patient: &Patient<'_>, url: &str) -> Check {
-    let limits = Limits { connect: patient.config.timeouts.connect, ..Limits::default() };
-    let Ok(http) = http_client(patient.trust.client_config(), &limits) else {
+    let config = patient.config;
+    let limits = Limits { connect: config.timeouts.connect, ..Limits::default() };
+    let tls = patient.trust.client_config();
+    let Ok(http) = http_client(tls, &limits, config.proxy.as_ref()) else {
         return Check::skip("clock", "there is no HTTP client to ask the authority with");
     };
     let sent = SystemTime::now();
-    let response = match http.get(url).timeout(limits.total).send().await {
-        Ok(response) => response,
-        Err(error) => {
-            let text = format!("the authority doesn't answer HTTP: {}", error.without_url());
-            return Check::fail("http", Exit::Unavailable, text)
-                .remedy("Check the token endpoint's URL, and proxies on the way");
-        }
-    };
+    let date = http.date(url, &limits).await;
     // The answer was made at some time between; half of the way is the best guess.
     let here = sent + sent.elapsed().unwrap_or_default() / 2;
-    let date = response.headers().get("date").and_then(|value| value.to_str().ok());
-    match date.and_then(|date| httpdate::parse_http_date(date).ok()) {
-        Some(there) => judge(here, there),
-        None => Check::warn("clock", "the authority doesn't tell the time in its answer"),
+    match date {
+        Ok(Some(there)) => judge(here, there),
+        Ok(None) => Check::warn("clock", "the authority doesn't tell the time in its answer"),
+        Err(failure) => {
+            Check::fail("http", Exit::Unavailable, failure.meaning).remedy(failure.advice)
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn try_all(
         return;
     }
     let mut tokens: Vec<(&str, Option<Bearer>)> = Vec::new();
-    for service in &mailbox.provider.services {
+    for service in patient.services(&mailbox.provider) {
         let known = tokens.iter().find(|(scope, _)| *scope == service.scope);
         let bearer = match known {
             Some((_, bearer)) => bearer.clone(),
@@ -67,7 +67,7 @@ async fn token(
     service: &Service,
     report: &mut Report,
 ) -> Option<Bearer> {
-    let seed = mailbox.refresh_token.as_ref();
+    let seed = mailbox.seed();
     let (provider, address, margin) = (&mailbox.provider, &mailbox.address, service.margin());
     let inquiry = patient.tokens.inquire(provider, address, seed, &service.scope, margin).await;
     match inquiry {
@@ -82,7 +82,7 @@ async fn token(
             Some(bearer)
         }
         Err(failure) => {
-            report.add(remedy::of_failure(&failure, &Facts::of(mailbox)));
+            report.add(remedy::of_failure(&failure, mailbox));
             None
         }
     }
@@ -161,7 +161,8 @@ impl Case<'_> {
     async fn open(&self, protocol: &Protocol, bearer: &Bearer) -> Result<Wire, Refusal> {
         let Patient { config, trust, .. } = self.patient;
         let Service { host, port, security, .. } = self.service;
-        let dialled = dial((host, *port), *security, trust, config.timeouts.connect).await;
+        let (proxy, patience) = (config.proxy.as_ref(), config.timeouts.connect);
+        let dialled = dial((host, *port), *security, trust, proxy, patience).await;
         let mut wire = dialled.map_err(|why| {
             Refusal::new(
                 Cause::UpstreamUnreachable,

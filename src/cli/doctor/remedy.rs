@@ -3,6 +3,8 @@
 use super::report::Check;
 use crate::cli::Exit;
 use crate::cli::facts::Facts;
+use crate::cli::token::exit_of;
+use crate::mailbox::Mailbox;
 use crate::oauth::claims::Claims;
 use crate::oauth::{Class, Failure, Owner};
 use crate::proto::{Cause, Refusal};
@@ -76,12 +78,9 @@ const fn against(
 }
 
 /// The check that an authority's no comes to.
-pub(super) fn of_failure(failure: &Failure, facts: &Facts) -> Check {
-    let exit = match failure.class {
-        Class::Retry => Exit::TryAgain,
-        Class::SignIn | Class::Policy => Exit::Denied,
-        Class::Configure => Exit::Config,
-    };
+pub(super) fn of_failure(failure: &Failure, mailbox: &Mailbox) -> Check {
+    let facts = Facts::of(mailbox);
+    let exit = exit_of(failure.class);
     let words = failure.words.as_deref();
     let text = match words {
         Some(words) => format!("{} ({words})", failure.meaning),
@@ -92,7 +91,7 @@ pub(super) fn of_failure(failure: &Failure, facts: &Facts) -> Check {
         number.and_then(|number| AGAINST_NUMBERS.iter().find(|(keys, _)| keys.contains(&number)));
     let mut commands: Vec<String> = row
         .map_or_else(Vec::new, |(_, lines)| lines.iter().map(|line| facts.command(line)).collect());
-    if failure.class == Class::SignIn {
+    if failure.class == Class::SignIn && mailbox.provider.grant.owner == Owner::Mailbox {
         commands.push(facts.command("gatepost login <mailbox>"));
     }
     Check::fail("token", exit, text).remedy(facts.text(&failure.advice)).commands(commands)

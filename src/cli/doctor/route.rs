@@ -9,6 +9,7 @@ use super::clock;
 use super::report::{Check, Report};
 use crate::cli::Exit;
 use crate::mailbox::{Provider, Service};
+use crate::oauth::Proof;
 use crate::proto::Security;
 use crate::wire::{Unreachable, dial};
 
@@ -35,15 +36,24 @@ impl Routes {
     ) {
         let authority = authority(provider).filter(|place| !self.0.contains_key(place));
         let hosts: Vec<_> =
-            provider.services.iter().map(|service| (place(service), service)).collect();
+            patient.services(provider).map(|service| (place(service), service)).collect();
         if authority.is_none() && hosts.iter().all(|(place, _)| self.0.contains_key(place)) {
             return;
         }
         report.about(&format!("Provider {}", provider.name));
         if let Some(place) = authority {
-            let reached = self.explore_place(patient, place, None, report).await;
+            let url = &provider.application.token_endpoint;
+            let reached = match proxy_of_environment(patient) {
+                None => self.explore_place(patient, place, None, report).await,
+                Some(name) => {
+                    let text =
+                        format!("not tried: the authority is asked through the proxy in {name}");
+                    report.add(Check::skip("tcp", text));
+                    true
+                }
+            };
             if reached {
-                report.add(clock::check(patient, &provider.application.token_endpoint).await);
+                report.add(clock::check(patient, url).await);
             }
         }
         for (place, service) in hosts {
@@ -77,16 +87,27 @@ impl Routes {
             Beginning::Clear if service.is_none() => Security::Plain,
             _ => security,
         };
-        let patience = patient.config.timeouts.connect;
-        let dialled = dial((host, *port), security, &patient.trust, patience).await;
+        let (proxy, patience) = (patient.config.proxy.as_ref(), patient.config.timeouts.connect);
+        let dialled = dial((host, *port), security, &patient.trust, proxy, patience).await;
         let target = format!("{host}:{port}");
         let reached = dialled.is_ok();
+        let beyond = proxy.is_some_and(|proxy| proxy.serves(host));
         for check in stages(&target, *beginning, dialled.err()) {
-            report.add(check);
+            // Through a proxy, the name is the proxy's to resolve.
+            if !(beyond && check.stage == "dns") {
+                report.add(check);
+            }
         }
         self.0.insert(place, reached);
         reached
     }
+}
+
+/// The variable that sends requests to authorities through a proxy, where the configuration names none.
+fn proxy_of_environment(patient: &Patient<'_>) -> Option<&'static str> {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    names.into_iter().filter(|_| patient.config.proxy.is_none()).find(set)
 }
 
 fn place(service: &Service) -> Place {
@@ -99,6 +120,10 @@ fn place(service: &Service) -> Place {
 
 /// Where tokens are asked for; `None` where no token endpoint is known beforehand.
 fn authority(provider: &Provider) -> Option<Place> {
+    // A machine's identity is asked for where only this machine can, in clear.
+    if provider.grant.proof == Proof::ManagedIdentity {
+        return None;
+    }
     let url = Url::parse(&provider.application.token_endpoint).ok()?;
     let beginning = if url.scheme() == "https" { Beginning::Tls } else { Beginning::Clear };
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
@@ -143,6 +168,11 @@ fn stages(target: &str, beginning: Beginning, trouble: Option<Unreachable>) -> V
                 "If a proxy of yours replaces certificates, or the service has an authority of its own, name its root in `ca_file` under [tls]; else check the host name",
             ),
         ],
+        Some(Unreachable::Proxy(error)) => vec![fail(
+            "proxy",
+            format!("the proxy doesn't lead to {target}: {error}"),
+            "Check `url` under [proxy], its user and password, and whether it lets this host through; `no_proxy` exempts hosts",
+        )],
         Some(other) => vec![
             dns(),
             Check::fail("tcp", Exit::Config, format!("{target}: {other}"))

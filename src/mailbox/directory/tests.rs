@@ -6,7 +6,7 @@ fn provider() -> Arc<Provider> {
     let application = Application {
         token_endpoint: "https://login.example/token".to_owned(),
         client_id: "app".to_owned(),
-        client_secret: None,
+        ..Application::default()
     };
     Arc::new(Provider {
         name: "contoso".to_owned(),
@@ -17,7 +17,13 @@ fn provider() -> Arc<Provider> {
 }
 
 fn mailbox(address: &str) -> Arc<Mailbox> {
-    Arc::new(Mailbox { address: address.to_owned(), provider: provider(), refresh_token: None })
+    Arc::new(Mailbox {
+        address: address.to_owned(),
+        provider: provider(),
+        refresh_token: None,
+        provider_password: None,
+        signed_in_as: None,
+    })
 }
 
 fn hashed(password: &str) -> Password {
@@ -185,8 +191,13 @@ fn services_are_those_of_distinct_providers() {
         scope: "mail".to_owned(),
     });
     for user in ["a", "b"] {
-        let mailbox =
-            Mailbox { address: user.to_owned(), provider: provider.clone(), refresh_token: None };
+        let mailbox = Mailbox {
+            provider: provider.clone(),
+            address: user.to_owned(),
+            refresh_token: None,
+            provider_password: None,
+            signed_in_as: None,
+        };
         directory.insert(user, hashed("x"), Arc::new(mailbox)).unwrap();
     }
     let hosts: Vec<&str> =

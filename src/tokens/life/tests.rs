@@ -17,6 +17,7 @@ fn token(obtained: u64, life: u64) -> Token {
         expires_at: at(obtained + life),
         refresh: None,
         scope: None,
+        account: None,
     }
 }
 

@@ -1,13 +1,9 @@
 //! `gatepost doctor` on set-ups that are broken in one way each: the report has to name the cause and
 //! what to do, with the facts of the case filled in, and the exit code has to tell its class.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "operator/desk.rs"]
-mod desk;
 
 use std::time::Duration;
 
-use desk::{APP, Desk, MAILBOX, PRINCIPAL, PUBLIC_APP, Parts};
+use crate::desk::{APP, Desk, MAILBOX, PRINCIPAL, PUBLIC_APP, Parts};
 use gatepost_standin::{Service, Standin};
 use serde_json::Value;
 
@@ -108,6 +104,21 @@ async fn a_sound_set_up_passes_every_stage() {
     assert_eq!(desk.standin.counters().messages_accepted.count(), 0);
 }
 
+/// A preset names hosts for every protocol; those that nobody asks for may as well be out of reach.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protocol_without_a_listener_is_not_tried() {
+    let desk = Desk::set_up().await;
+    let path = desk.configure(&desk.parts());
+    let config = std::fs::read_to_string(&path).unwrap();
+    let listener = "[[listener]]\nprotocol = \"smtp\"\naddress = \"127.0.0.1:0\"\n";
+    assert!(config.contains(listener));
+    std::fs::write(&path, config.replace(listener, "")).unwrap();
+    desk.standin.stop(gatepost_standin::Service::Smtp).await;
+    let ended = desk.run(&["doctor"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.out);
+    assert!(ended.out.contains("fit for imap") && !ended.out.contains("smtp"), "{}", ended.out);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_is_wrong() {
     let desk = Desk::set_up().await;
@@ -191,13 +202,18 @@ async fn a_permission_that_nobody_consented_to() {
     report.fails(CONFIG, ["imap", "AUTHENTICATE failed", "IMAP.AccessAsApp"], &[]);
 }
 
+/// Where the preset knows Exchange, the configuration is refused already; elsewhere the token tells.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_for_graph() {
     let desk = Desk::set_up().await;
-    let parts = desk.parts();
-    let scope = "\nscope = \"https://graph.microsoft.com/.default\"";
-    let report = report(&desk, &Parts { imap: parts.imap.clone() + scope, ..parts }).await;
-    report.fails(
+    let imap = desk.parts().imap + "\nscope = \"https://graph.microsoft.com/.default\"";
+    let known = report(&desk, &Parts { imap: imap.clone(), ..desk.parts() }).await;
+    known.fails(CONFIG, ["config", "https://outlook.office365.com/.default", ""], &[]);
+
+    let smtp = desk.parts().smtp + "\nscope = \"https://outlook.office365.com/.default\"";
+    let parts = Parts { preset: "custom", imap, smtp, ..desk.parts() };
+    let unknown = report(&desk, &parts).await;
+    unknown.fails(
         CONFIG,
         ["claims", "Microsoft Graph", "https://outlook.office365.com/.default"],
         &[],
