@@ -20,7 +20,7 @@ pub use device::{
 };
 pub use directory::{Admitted, Directory, KEY_LENGTH, Password, UserTaken};
 pub use network::{InvalidNetwork, Network};
-pub use provider::{Provider, Service};
+pub use provider::{Consent, Margin, Provider, Service};
 
 /// A mailbox that logins lead to.
 #[derive(Clone, Debug)]
@@ -31,6 +31,11 @@ pub struct Mailbox {
     pub provider: Arc<Provider>,
     /// The refresh token to start from, where the configuration holds one.
     pub refresh_token: Option<Secret<String>>,
+    /// Its password at its provider, for the grant that takes one.
+    pub provider_password: Option<Secret<String>>,
+    /// The account that signs in for it, where that isn't the mailbox's own: a delegate's, or one whose
+    /// name at the provider isn't its address.
+    pub signed_in_as: Option<String>,
     /// The identities it is opened by that aren't its address, each with its protocol's name.
     pub identities: Vec<(&'static str, String)>,
     /// The mailbox whose access token opens this one, where it isn't its own.
@@ -46,6 +51,8 @@ impl Mailbox {
             address: address.into(),
             provider,
             refresh_token: None,
+            provider_password: None,
+            signed_in_as: None,
             identities: Vec::new(),
             token_owner: None,
             may_open: Vec::new(),
@@ -66,6 +73,22 @@ impl Mailbox {
     /// The domain whose mailboxes it all stands for, if it does.
     pub fn domain(&self) -> Option<&str> {
         self.address.strip_prefix("*@")
+    }
+
+    /// What its tokens come from, as far as the configuration has it: a refresh token or a password.
+    pub fn seed(&self) -> Option<&Secret<String>> {
+        self.refresh_token.as_ref().or(self.provider_password.as_ref())
+    }
+
+    /// The account whose sign-in opens it.
+    pub fn account(&self) -> &str {
+        self.signed_in_as.as_deref().unwrap_or(&self.address)
+    }
+
+    /// Whether both are the same mailbox at the same provider, under whichever user name.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.address.eq_ignore_ascii_case(&other.address)
+            && self.provider.name == other.provider.name
     }
 }
 

@@ -1,34 +1,46 @@
 //! One connection, from accept to splice, in nine steps.
 
+mod admission;
+mod bounds;
 mod client;
 mod devices;
+mod ending;
+mod entrance;
 mod explanation;
-mod login;
+mod failures;
 mod memory;
+mod places;
+mod source;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::{Span, debug};
 
 use crate::mailbox::{Admitted, Directory, Mailbox, Service, Visit};
 use crate::proto::{
-    self, Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
+    Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
     UpstreamTerms,
 };
-use crate::tls::{Identity, Trust};
+use crate::tls::Trust;
 use crate::tokens::{Again, Bearer, Tokens};
-use crate::wire::{End, Halt, Handshake, Patience, Traffic, Wire, dial, splice};
+use crate::wire::{Halt, Handshake, Patience, Proxy, Socket, Wire, dial, splice};
 use client::{Client, report};
 use devices::Badge;
-use explanation::{no_service, upstream_refusal};
+use ending::journal;
+use explanation::no_service;
+use failures::Failures;
 use memory::Memory;
 
+pub use bounds::{Limits, Timeouts};
 pub use devices::LiveDevices;
+pub use entrance::{Arrival, Entrance, Opening};
+pub(crate) use explanation::upstream_refusal;
+pub use places::{Place, Places};
+pub use source::Source;
 
 /// What all connections share.
 pub struct Relay {
@@ -37,63 +49,22 @@ pub struct Relay {
     /// Who may log in, and where that leads.
     pub directory: Arc<Directory>,
     /// The device passwords beside those of the directory; none unless set.
-    pub devices: LiveDevices,
+    pub devices: Arc<LiveDevices>,
     /// Where access tokens come from.
     pub tokens: Tokens,
     /// Which upstreams are believed.
     pub trust: Trust,
+    /// What upstreams are reached through, if anything.
+    pub proxy: Option<Proxy>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// How much to take.
     pub limits: Limits,
+    /// The connections that are open.
+    pub places: Places,
     password_checks: Arc<Semaphore>,
-    memory: Memory,
-}
-
-/// Where a connection came in.
-pub struct Entrance {
-    /// The protocol spoken there.
-    pub protocol: &'static Protocol,
-    /// How private a connection is as it starts; [`Privacy::Tls`] for implicit TLS.
-    pub privacy: Privacy,
-    /// What to show in a TLS handshake; there wherever TLS is or is offered.
-    pub identity: Option<Identity>,
-}
-
-/// How long to wait for each thing that may never come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For the connection to a mail host or authority, all its addresses together, TLS included.
-    pub connect: Duration,
-    /// For each reply of an upstream until the mailbox is open.
-    pub upstream_reply: Duration,
-    /// For an access token: one request to the authority from connect to the last octet.
-    pub token_request: Duration,
-    /// For a client's next octet before its login.
-    pub login_idle: Duration,
-    /// For all that a client does before its login succeeds.
-    pub login_total: Duration,
-    /// For the next octet in either direction once the mailbox is open.
-    pub session_idle: Duration,
-    /// The same, once one side has said all it had.
-    pub half_closed: Duration,
-    /// For open connections to end by themselves when gatepost stops.
-    pub drain: Duration,
-}
-
-/// How much to take before saying no.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// What sessions take.
-    pub session: proto::Limits,
-    /// Connections open at once, all listeners together.
-    pub connections: usize,
-    /// Failed logins on one connection.
-    pub failed_logins: u32,
-    /// Octets of an authority's answer.
-    pub token_response: usize,
-    /// Passwords being checked at once; each check takes a core and the memory of its hash.
-    pub password_checks: usize,
+    memory: Arc<Memory>,
+    failures: Arc<Failures>,
 }
 
 /// What a client whose connection ends is given to take the last word.
@@ -126,70 +97,92 @@ impl Relay {
         Self {
             name,
             directory,
-            devices: LiveDevices::default(),
+            devices: Arc::default(),
             tokens,
             trust,
+            proxy: None,
             timeouts,
             limits,
+            places: Places::default(),
             password_checks,
-            memory: Memory::default(),
+            memory: Arc::default(),
+            failures: Arc::default(),
         }
     }
 
-    /// Serves the client behind `stream` until its connection has ended. `stop` turns away a client
-    /// that hasn't logged in yet.
-    pub async fn serve(&self, entrance: &Entrance, stream: TcpStream, stop: &CancellationToken) {
+    /// The same relay for another configuration: what it holds and has learned stays.
+    #[must_use]
+    pub fn reconfigured(
+        &self,
+        name: String,
+        (directory, trust): (Arc<Directory>, Trust),
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> Self {
+        let shared = (directory, self.tokens.clone(), trust);
+        Self {
+            devices: Arc::clone(&self.devices),
+            places: self.places.clone(),
+            memory: Arc::clone(&self.memory),
+            failures: Arc::clone(&self.failures),
+            ..Self::new(name, shared, timeouts, limits)
+        }
+    }
+
+    /// Serves a client until its connection has ended. `stop` turns it away if it hasn't logged in yet.
+    pub async fn serve(&self, entrance: &Entrance, arrival: Arrival, stop: &CancellationToken) {
         let start = Instant::now();
-        let Ok(peer) = stream.peer_addr() else {
-            return debug!("the client left at once");
-        };
-        let visit =
-            Visit { protocol: entrance.protocol.name, peer: peer.ip(), now: SystemTime::now() };
+        let Arrival { socket, source, mut place } = arrival;
         // Boxed: what the login needs is given back before the connection's long idle life.
-        let Some(passage) = Box::pin(self.through(entrance, stream, (visit, stop))).await else {
+        let through = Box::pin(self.through(entrance, socket, (source, &mut place), stop)).await;
+        let Some(Passage { downstream, upstream, clearance, badge }) = through else {
             return;
         };
-        let Passage { downstream, upstream, clearance, badge } = passage;
         let patience =
             Patience { idle: self.timeouts.session_idle, half_closed: self.timeouts.half_closed };
+        // Boxed too: a stranger shouldn't carry the room for it.
+        let mut splice = Box::pin(splice(downstream, upstream, clearance, patience));
         tokio::select! {
-            (traffic, end) = splice(downstream, upstream, clearance, patience) => {
-                journal(traffic, &end, start.elapsed());
-            }
+            (traffic, end) = &mut splice => journal(traffic, &end, start.elapsed()),
             () = self.devices.cut(badge.as_ref()) => {}
         }
     }
 
-    /// Tells a client in its protocol that there is no room, and closes.
-    pub async fn turn_away(&self, entrance: &Entrance, stream: TcpStream) {
-        let refusal =
-            Refusal::new(Cause::TooManyConnections, "`connections` under [limits] is reached");
-        if entrance.privacy == Privacy::Tls {
+    /// Tells a client in its protocol why there is no room, and closes.
+    pub async fn turn_away(&self, entrance: &Entrance, socket: Socket, refusal: Refusal) {
+        let privacy = entrance.opening.at_first();
+        if privacy == Privacy::Tls {
             // Words in clear don't reach a client that waits for TLS.
             return report(&refusal);
         }
-        let client = Client::new(stream, entrance, self.terms(entrance, Vec::new()));
+        let client = Client::new(socket, entrance, self.terms(privacy, Vec::new()));
         client.part(Halt::Refused(refusal), LAST_WORD).await;
     }
 
     async fn through(
         &self,
         entrance: &Entrance,
-        stream: TcpStream,
-        (visit, stop): (Visit, &CancellationToken),
+        socket: Socket,
+        (source, place): (Source, &mut Place),
+        stop: &CancellationToken,
     ) -> Option<Passage> {
-        let mut client =
-            Client::new(stream, entrance, self.terms(entrance, self.honoured(entrance)));
-        if self.directory.allows(visit.peer) {
+        let privacy = entrance.opening.privacy(&socket, self.timeouts.first_byte).await;
+        let terms = self.terms(privacy, self.honoured(entrance));
+        let mut client = Client::new(socket, entrance, terms);
+        if self.directory.allows(source.ip()) {
             client.waive_login();
         }
-        let login = timeout(self.timeouts.login_total, self.log_in(&mut client, visit));
+        // Pinned: `select!` has room for what it is given twice over.
+        let mut login =
+            Box::pin(timeout(self.timeouts.login_total, self.log_in(&mut client, source, place)));
         let outcome = tokio::select! {
-            outcome = login => outcome.unwrap_or(Err(Halt::TimedOut)),
+            outcome = &mut login => outcome.unwrap_or(Err(Halt::TimedOut)),
             () = stop.cancelled() => Err(Refusal::new(Cause::Stopping, "gatepost stops").into()),
         };
+        drop(login);
         match outcome {
             Ok(Some(Opened { wire: upstream, ready, badge })) => {
+                // It may wait for the client's first command, as long as a splice may for a later one.
                 let accepted = client.accept(ready, self.timeouts.session_idle);
                 let (downstream, clearance) = tokio::select! {
                     accepted = accepted => accepted?,
@@ -209,26 +202,33 @@ impl Relay {
     }
 
     /// Steps 2 to 7, again after a login that led nowhere.
-    async fn log_in(&self, client: &mut Client<'_>, visit: Visit) -> Result<Option<Opened>, Halt> {
+    async fn log_in(
+        &self,
+        client: &mut Client<'_>,
+        source: Source,
+        place: &mut Place,
+    ) -> Result<Option<Opened>, Halt> {
         client.start_tls(self.timeouts.login_idle).await?;
         for _ in 0..self.limits.failed_logins {
             let offer = client.offer(self.timeouts.login_idle).await?;
-            let visit = Visit { now: SystemTime::now(), ..visit };
+            let (protocol, now) = (client.protocol(), SystemTime::now());
+            let visit = Visit { protocol: protocol.name, peer: source.ip(), now };
+            // Boxed, both: a client that hasn't offered a login shouldn't carry the room for one.
             let admitted = match offer {
-                Offer::Login(login) => self.admit(login, visit).await,
-                Offer::Sender(sender) => self.admit_sender(&sender, visit),
+                Offer::Login(login) => Box::pin(self.admit(login, visit, source)).await,
+                Offer::Sender(sender) => self.admit_sender(&sender, visit, source),
                 Offer::Farewell => return Ok(None),
             };
             let opened = match admitted {
-                Ok(Admitted { mailbox, device }) => {
-                    let badge = device.map(|device| Badge { device, since: visit.now });
-                    let reached = self.open(client.protocol(), &mailbox).await;
-                    reached.map(|(wire, ready)| Opened { wire, ready, badge })
-                }
+                Ok(admitted) => Box::pin(self.open(protocol, (admitted, visit), place)).await,
                 Err(refusal) => Err(refusal),
             };
             match opened {
                 Ok(opened) => return Ok(Some(opened)),
+                // No room at the mailbox, which is the connection's end in any protocol.
+                Err(refusal) if refusal.cause == Cause::TooManyConnections => {
+                    return Err(refusal.into());
+                }
                 Err(refusal) => {
                     client.refuse(&refusal, self.timeouts.login_idle).await?;
                     if refusal.ends_talk() {
@@ -244,12 +244,23 @@ impl Relay {
     async fn open(
         &self,
         protocol: &'static Protocol,
-        mailbox: &Mailbox,
-    ) -> Result<(Wire, Ready), Refusal> {
-        let service =
-            mailbox.provider.service(protocol.name).ok_or_else(|| no_service(protocol, mailbox))?;
-        let reached = self.reach(protocol, mailbox, service).await;
-        reached.map_err(|refusal| refusal.about(&mailbox.address))
+        (Admitted { mailbox, device }, visit): (Admitted, Visit),
+        place: &mut Place,
+    ) -> Result<Opened, Refusal> {
+        Span::current().record("mailbox", &mailbox.address);
+        if let Some(device) = &device {
+            Span::current().record("device", device.name.as_str());
+            self.devices.used(device, visit.now);
+        }
+        place.log_in(&mailbox.address, &self.limits)?;
+        let service = mailbox
+            .provider
+            .service(protocol.name)
+            .ok_or_else(|| no_service(protocol, &mailbox))?;
+        let reached = self.reach(protocol, &mailbox, service).await;
+        let (wire, ready) = reached.map_err(|refusal| refusal.about(&mailbox.address))?;
+        let badge = device.map(|device| Badge { device, since: visit.now });
+        Ok(Opened { wire, ready, badge })
     }
 
     /// Steps 5 to 7, and once more with another token where the upstream refuses one that was at hand.
@@ -282,12 +293,9 @@ impl Relay {
         service: &Service,
     ) -> Result<(Wire, Ready), (Refusal, Option<Bearer>)> {
         let owner = mailbox.owner();
-        let bearer = self.tokens.bearer(
-            &mailbox.provider,
-            &owner.address,
-            owner.refresh_token.as_ref(),
-            &service.scope,
-        );
+        let (provider, address) = (&mailbox.provider, &owner.address);
+        let (seed, margin) = (owner.seed(), service.margin());
+        let bearer = self.tokens.bearer(provider, address, seed, &service.scope, margin);
         let (bearer, mut wire) =
             tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
         let terms = UpstreamTerms {
@@ -310,7 +318,9 @@ impl Relay {
 
     async fn dial(&self, service: &Service) -> Result<Wire, Refusal> {
         let address = (service.host.as_str(), service.port);
-        dial(address, service.security, &self.trust, self.timeouts.connect).await.map_err(|why| {
+        let (trust, proxy) = (&self.trust, self.proxy.as_ref());
+        let limit = self.timeouts.connect;
+        dial(address, service.security, trust, proxy, limit).await.map_err(|why| {
             Refusal::new(
                 Cause::UpstreamUnreachable,
                 format!("{}:{} can't be reached: {why}", service.host, service.port),
@@ -318,32 +328,12 @@ impl Relay {
         })
     }
 
-    fn terms(&self, entrance: &Entrance, honoured: Vec<String>) -> DownstreamTerms {
-        DownstreamTerms {
-            name: self.name.clone(),
-            privacy: entrance.privacy,
-            honoured,
-            limits: self.limits.session,
-        }
+    fn terms(&self, privacy: Privacy, honoured: Vec<String>) -> DownstreamTerms {
+        DownstreamTerms { name: self.name.clone(), privacy, honoured, limits: self.limits.session }
     }
 
     /// What every upstream behind the entrance honours, once all of them have been asked.
     fn honoured(&self, entrance: &Entrance) -> Vec<String> {
         self.memory.honoured(self.directory.services(entrance.protocol.name))
-    }
-}
-
-fn journal(traffic: Traffic, end: &End, time: Duration) {
-    let Traffic { sent, received } = traffic;
-    let seconds = time.as_secs();
-    match end {
-        End::Finished => info!(sent, received, seconds, "ended"),
-        End::Idle => info!(sent, received, seconds, "ended: nothing moved for too long"),
-        End::DownstreamBroke(error) => {
-            info!(sent, received, seconds, %error, "ended: the client's side broke");
-        }
-        End::UpstreamBroke(error) => {
-            info!(sent, received, seconds, %error, "ended: the service's side broke");
-        }
     }
 }

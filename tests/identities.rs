@@ -217,7 +217,7 @@ proptest! {
             return Ok(());
         };
         prop_assert!(!name.chars().chain(authzid.chars()).any(char::is_control));
-        let visit = Visit { protocol: "imap", peer: [127, 0, 0, 1].into(), now: std::time::SystemTime::now() };
+        let visit = Visit { protocol: "imap", peer: Some([127, 0, 0, 1].into()), now: std::time::SystemTime::now() };
         let admitted = CONFIG.directory.recall(&login, &visit, &Devices::default());
         if let Some(admitted) = admitted {
             let identity = admitted.mailbox.identity("imap");

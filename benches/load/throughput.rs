@@ -71,7 +71,7 @@ async fn rate(way: &Way, load: Load, streams: usize) -> Outcome<f64> {
     while let Some(task) = tasks.join_next().await {
         task??;
     }
-    Ok((MESSAGES * LARGE >> 20) as f64 / start.elapsed().as_secs_f64())
+    Ok(((MESSAGES * LARGE) >> 20) as f64 / start.elapsed().as_secs_f64())
 }
 
 async fn stream(

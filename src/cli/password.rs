@@ -7,7 +7,7 @@ mod scope;
 
 use clap::{Args, Subcommand};
 
-use super::{Arguments, Failure};
+use super::{Arguments, Failure, examples};
 use crate::mailbox::DeviceName;
 use scope::ScopeArguments;
 
@@ -16,13 +16,13 @@ pub(super) enum PasswordCommand {
     /// Turn a local password into a hash
     ///
     /// Asks twice on a terminal, else reads one line from the standard input. Prints the hash alone.
-    #[command(after_long_help = HASH_EXAMPLES)]
+    #[command(after_long_help = examples::HASH_EXAMPLES)]
     Hash,
     /// Make a password for one device
     ///
     /// Prints it once, alone on the standard output, in groups for typing. It works at once with a running
     /// service, beside the mailbox's own password and those of its other devices.
-    #[command(after_long_help = ADD_EXAMPLES)]
+    #[command(after_long_help = examples::ADD_EXAMPLES)]
     Add {
         #[command(flatten)]
         device: DeviceArguments,
@@ -71,16 +71,6 @@ pub(super) struct DeviceArguments {
     /// What to call the device: a-z, 0-9, '.', '_' and '-'
     name: DeviceName,
 }
-
-const HASH_EXAMPLES: &str = "\
-Examples:
-  gatepost password hash
-  pwgen -s 24 1 | tee /dev/stderr | gatepost password hash";
-
-const ADD_EXAMPLES: &str = "\
-Examples:
-  gatepost password add scanner@contoso.example lobby
-  gatepost password add scanner lobby --protocol smtp --network 10.1.2.3 --expires 90d";
 
 /// Does what the command says.
 pub(super) fn perform(command: &PasswordCommand, arguments: &Arguments) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use super::document::{Section, unknown_word};
 use super::problem::Report;
 use super::secret::{Forms, Inline};
 use crate::mailbox::{Device, Directory, Mailbox, Password, Provider, UserTaken, fold};
-use crate::oauth::Owner;
+use crate::oauth::{Owner, Seed};
 use crate::secret::Secret;
 use identity::Wishes;
 use password::{Costs, password};
@@ -55,6 +55,8 @@ impl<'p> Mailboxes<'p> {
         let password = password(&mut section, policy, &mut self.costs, report);
         let wishes = Wishes::read(&mut section, report);
         let seed = Forms::take(&mut section, "refresh_token", report);
+        let password_there = Forms::take(&mut section, "provider_password", report);
+        let signed_in_as = signed_in_as(&mut section, provider.as_deref(), report);
         let devices = section.sections("device", report);
         let owner = address.as_ref().map_or("", |address| address.get_ref());
         let devices = devices
@@ -63,15 +65,26 @@ impl<'p> Mailboxes<'p> {
             .collect();
         let span = section.span();
         section.finish(report);
+        // Another's token opens it: it needs nothing that tokens come from.
+        let borrows = |forms: &Forms| wishes.token_of.is_some() && forms.is_empty();
         let refresh_token = provider
             .as_ref()
-            .filter(|_| wishes.token_of.is_none() || !seed.is_empty())
+            .filter(|_| !borrows(&seed))
             .and_then(|provider| seed_token(provider, seed, &span, report));
+        let provider_password = provider
+            .as_ref()
+            .filter(|_| !borrows(&password_there))
+            .and_then(|provider| provider_password(provider, password_there, &span, report));
         let (Some(address), Some(provider), Some(password)) = (address, provider, password) else {
             return;
         };
         let user = user.unwrap_or_else(|| address.clone());
-        let mailbox = Mailbox { refresh_token, ..Mailbox::new(address.get_ref(), provider) };
+        let mailbox = Mailbox {
+            refresh_token,
+            provider_password,
+            signed_in_as,
+            ..Mailbox::new(address.get_ref(), provider)
+        };
         let draft = Draft { mailbox, user, password, wishes, devices };
         if whole_domain {
             check_domain(&draft, &address, report);
@@ -166,7 +179,7 @@ fn seed_token(
     report: &Report<'_>,
 ) -> Option<Secret<String>> {
     let grant = provider.grant;
-    if grant.owner == Owner::Application {
+    if grant.seed != Seed::RefreshToken {
         if let Some(unused) = seed.span() {
             let title = format!("the grant {} has no use for a refresh token", grant.name);
             report.problem(unused, title, "leave it out, or give the provider another grant");
@@ -174,11 +187,60 @@ fn seed_token(
         return None;
     }
     if seed.is_empty() {
-        let text = "no refresh_token here: sign-in needed, unless the state directory holds a token already";
-        report.warn(span, text);
+        if grant.sign_in.is_none() {
+            let text = "no refresh_token here: sign-in needed, unless the state directory holds a token already";
+            report.warn(span, text);
+        }
         return None;
     }
     seed.resolve("refresh_token", Inline::Discouraged, report).map(Spanned::into_inner)
+}
+
+/// The mailbox's password at its provider, where the grant is of that kind.
+fn provider_password(
+    provider: &Provider,
+    forms: Forms,
+    span: &Range<usize>,
+    report: &Report<'_>,
+) -> Option<Secret<String>> {
+    let grant = provider.grant;
+    if grant.seed != Seed::Password {
+        if let Some(unused) = forms.span() {
+            let title =
+                format!("the grant {} has no use for a password at the provider", grant.name);
+            report.problem(unused, title, "leave it out, or give the provider another grant");
+        }
+        return None;
+    }
+    if forms.is_empty() {
+        let title =
+            format!("the grant {} needs the mailbox's password at its provider", grant.name);
+        report.problem(span.clone(), title, "needs provider_password_file");
+        return None;
+    }
+    forms.resolve("provider_password", Inline::Discouraged, report).map(Spanned::into_inner)
+}
+
+/// The account that signs in, where the grant is one that people sign in for.
+fn signed_in_as(
+    section: &mut Section<'_>,
+    provider: Option<&Provider>,
+    report: &Report<'_>,
+) -> Option<String> {
+    let account = section.text("signed_in_as", report)?;
+    let text = account.get_ref();
+    if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        report.problem(account.span(), format!("{text:?} is no account"), "as its owner signs in");
+        return None;
+    }
+    if let Some(grant) = provider.map(|provider| provider.grant)
+        && grant.owner != Owner::Mailbox
+    {
+        let title = format!("nobody signs in for the grant {}", grant.name);
+        report.problem(account.span(), title, "leave it out, or give the provider another grant");
+        return None;
+    }
+    Some(account.into_inner())
 }
 
 fn address(section: &mut Section<'_>, report: &Report<'_>) -> Option<Spanned<String>> {

@@ -68,8 +68,8 @@ pub struct Scope {
 pub struct Visit {
     /// The protocol's name.
     pub protocol: &'static str,
-    /// Where it comes from.
-    pub peer: IpAddr,
+    /// Where it comes from; `None` for a socket of this machine's file system, which no network holds.
+    pub peer: Option<IpAddr>,
     /// When it comes.
     pub now: SystemTime,
 }
@@ -129,8 +129,10 @@ impl Scope {
         if !self.protocols.is_empty() && !self.protocols.contains(&visit.protocol) {
             return Some(format!("is for {} only", self.protocols.join(", ")));
         }
-        if !self.networks.is_empty() && !self.networks.iter().any(|n| n.contains(visit.peer)) {
-            return Some(format!("isn't for use from {}", visit.peer.to_canonical()));
+        let inside = |peer| self.networks.iter().any(|network| network.contains(peer));
+        if !self.networks.is_empty() && !visit.peer.is_some_and(inside) {
+            let peer = visit.peer.map(|peer| peer.to_canonical().to_string());
+            return Some(format!("isn't for use from {}", peer.as_deref().unwrap_or("here")));
         }
         let expired = self.expires.filter(|last| Day::of(visit.now) > *last);
         expired.map(|last| format!("was good until {last}"))

@@ -200,13 +200,14 @@ impl Directory {
         &self.allowances
     }
 
-    /// Whether a client at `peer` may send without a login.
-    pub fn allows(&self, peer: IpAddr) -> bool {
-        self.allowances.iter().any(|allowance| allowance.is_for(peer))
+    /// Whether a client at `peer` may send without a login; one that has no address may not.
+    pub fn allows(&self, peer: Option<IpAddr>) -> bool {
+        peer.is_some_and(|peer| self.allowances.iter().any(|allowance| allowance.is_for(peer)))
     }
 
     /// The mailbox that sends what a client at `peer` sends from `sender` without a login.
-    pub fn sender(&self, peer: IpAddr, sender: &str) -> Option<Arc<Mailbox>> {
+    pub fn sender(&self, peer: Option<IpAddr>, sender: &str) -> Option<Arc<Mailbox>> {
+        let peer = peer?;
         let fits = |allowance: &&Allowance| allowance.is_for(peer) && allowance.permits(sender);
         self.allowances.iter().find(fits).map(|allowance| Arc::clone(&allowance.mailbox))
     }
@@ -225,6 +226,14 @@ impl Directory {
         }
         let route = self.route(&name).filter(|route| route.device.is_none());
         route.filter(|route| route.wanted.is_none()).map(|route| route.address.into_owned())
+    }
+
+    /// The mailbox that `name`, a user or an address, stands for: also one that is configured with all
+    /// of its domain.
+    pub fn reached(&self, name: &str) -> Option<Arc<Mailbox>> {
+        let name = fold(name);
+        let route = self.route(&name).filter(|route| route.device.is_none());
+        route.filter(|route| route.wanted.is_none()).map(|route| route.mailbox())
     }
 
     /// The device passwords that the configuration holds.
@@ -253,36 +262,6 @@ impl Directory {
         self.len() == 0
     }
 
-    /// The mailbox to open (RFC 4616 section 2): the login's own, or one that it asks for and its own
-    /// may open.
-    fn destination(&self, route: &Route<'_>, login: &Login) -> Option<Arc<Mailbox>> {
-        let authzid = login.authzid.as_deref().map(fold);
-        let wanted = match (&authzid, &route.wanted) {
-            (Some(one), Some(other)) if one != other => return None,
-            (Some(wanted), _) | (None, Some(wanted)) => wanted,
-            (None, None) => return Some(route.mailbox()),
-        };
-        let own = self.route(wanted).filter(|own| own.wanted.is_none());
-        if *wanted == *route.address || own.is_some_and(|own| own.address == route.address) {
-            return Some(route.mailbox());
-        }
-        let address = self.wanted_address(wanted, route)?;
-        let may_open = route.entry.mailbox.may_open.contains(&address);
-        may_open.then(|| self.mailboxes.get(&address).map(Arc::clone)).flatten()
-    }
-
-    /// The address asked for: written out, as a user's name, or without the login's own domain.
-    fn wanted_address(&self, wanted: &str, route: &Route<'_>) -> Option<String> {
-        if self.mailboxes.contains_key(wanted) {
-            return Some(wanted.to_owned());
-        }
-        if let Some(entry) = self.entries.get(wanted) {
-            return Some(entry.folded_address.clone());
-        }
-        let (_, domain) = route.address.rsplit_once('@')?;
-        (!wanted.contains('@')).then(|| format!("{wanted}@{domain}"))
-    }
-
     fn digest_on(&self, route: Option<&Route<'_>>, login: &Login) -> Digest {
         let salt = route.map_or(login.authcid.as_str(), |route| &route.entry.folded_address);
         self.digest(salt, &login.password)
@@ -295,18 +274,6 @@ impl Directory {
         mac.update(b"\0");
         mac.update(password.reveal().as_bytes());
         mac.finalize().into_bytes().into()
-    }
-}
-
-impl Route<'_> {
-    /// The mailbox of the login itself.
-    fn mailbox(&self) -> Arc<Mailbox> {
-        let mailbox = &self.entry.mailbox;
-        if mailbox.domain().is_none() {
-            return Arc::clone(mailbox);
-        }
-        let address = self.address.clone().into_owned();
-        Arc::new(Mailbox { address, ..Mailbox::clone(mailbox) })
     }
 }
 

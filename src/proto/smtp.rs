@@ -3,6 +3,8 @@
 mod doorway;
 mod downstream;
 pub mod grammar;
+mod rehearsal;
+mod replies;
 mod upstream;
 pub mod verdict;
 
@@ -16,6 +18,7 @@ pub const PROTOCOL: Protocol = Protocol {
     upstream_security: &[Security::StartTls, Security::Implicit, Security::Plain],
     downstream: |terms| Box::new(downstream::Downstream::new(terms)),
     upstream: |terms| Box::new(upstream::Upstream::new(terms)),
+    rehearsal: Some(|sender, limits| Box::new(rehearsal::Rehearsal::new(sender, limits))),
 };
 
 /// What nearly every service honours, offered while nothing is known of the upstreams.

@@ -20,8 +20,9 @@ use rustls::unbuffered::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Plain octets encrypted at once: four records.
-const BATCH: usize = 64 * 1024;
+/// Plain octets encrypted at once: eight records. Half of it costs a tenth more, twice as much saves
+/// little and is what a peer that reads slowly makes gatepost hold.
+const BATCH: usize = 128 * 1024;
 
 /// Room for a batch and the header, nonce and tag of each record (RFC 5246 section 6.2.3.3: 29 octets
 /// with AES-GCM), a key update before them included. Handshake messages are bounded by it as well.

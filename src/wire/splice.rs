@@ -17,8 +17,9 @@ use zeroize::Zeroizing;
 use super::{Stream, Wire};
 use crate::proto::Clearance;
 
-/// Four TLS records: fewer system calls for a large message, and still in the processor's cache.
-const SCRATCH: usize = 64 * 1024;
+/// Eight TLS records: few system calls for a large message, and no more than may be held for each of
+/// many clients that read slowly.
+const SCRATCH: usize = 128 * 1024;
 
 thread_local! {
     static SCRATCH_SPACE: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
@@ -196,8 +197,11 @@ impl Direction {
     ) -> Poll<Result<(), Side>> {
         SCRATCH_SPACE.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
-            match Pin::new(from).poll_read(cx, &mut buffer) {
+            match Pin::new(&mut *from).poll_read(cx, &mut buffer) {
                 Poll::Pending => {
+                    if self.unflushed {
+                        from.acknowledge();
+                    }
                     ready!(self.flush(cx, to)).map_err(Side::To)?;
                     return Poll::Pending;
                 }

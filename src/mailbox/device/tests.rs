@@ -15,7 +15,7 @@ fn device(mailbox: &str, name: &str, password: &str) -> Arc<Device> {
 
 fn visit(protocol: &'static str, peer: &str) -> Visit {
     let now = "2026-11-22".parse::<Day>().unwrap().start();
-    Visit { protocol, peer: peer.parse().unwrap(), now }
+    Visit { protocol, peer: Some(peer.parse().unwrap()), now }
 }
 
 #[test]

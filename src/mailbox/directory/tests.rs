@@ -6,7 +6,7 @@ fn provider() -> Arc<Provider> {
     let application = Application {
         token_endpoint: "https://login.example/token".to_owned(),
         client_id: "app".to_owned(),
-        client_secret: None,
+        ..Application::default()
     };
     Arc::new(Provider {
         name: "contoso".to_owned(),
@@ -48,7 +48,7 @@ fn login(user: &str, password: &str) -> Login {
 
 fn visit() -> Visit {
     let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
-    Visit { protocol: "imap", peer: [10, 0, 0, 7].into(), now }
+    Visit { protocol: "imap", peer: Some([10, 0, 0, 7].into()), now }
 }
 
 fn verify(directory: &Directory, login: &Login) -> Result<Arc<Mailbox>, Refusal> {
