@@ -15,6 +15,7 @@ use super::problem::Report;
 use super::secret::{Forms, Inline};
 use crate::mailbox::{Device, Directory, Mailbox, Password, Provider, UserTaken, fold};
 use crate::oauth::{Owner, Seed};
+use crate::sasl::is_fit;
 use crate::secret::Secret;
 use identity::Wishes;
 use password::{Costs, password};
@@ -266,10 +267,14 @@ fn user(section: &mut Section<'_>, report: &Report<'_>) -> Option<Spanned<String
 
 fn fit_user(user: &Spanned<String>, report: &Report<'_>) -> bool {
     let text = user.get_ref();
-    let fit = !text.is_empty() && text.len() <= 255 && !text.chars().any(char::is_control);
+    let fit = !text.is_empty() && is_fit(text);
     if !fit {
         let title = format!("{text:?} is no user name");
-        report.problem(user.span(), title, "1 to 255 octets without control characters");
+        report.problem(
+            user.span(),
+            title,
+            "1 to 255 octets without control characters, line separators and marks of direction",
+        );
     }
     fit
 }
