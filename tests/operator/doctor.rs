@@ -113,7 +113,7 @@ async fn a_protocol_without_a_listener_is_not_tried() {
     let listener = "[[listener]]\nprotocol = \"smtp\"\naddress = \"127.0.0.1:0\"\n";
     assert!(config.contains(listener));
     std::fs::write(&path, config.replace(listener, "")).unwrap();
-    desk.standin.stop(gatepost_standin::Service::Smtp).await;
+    desk.standin.stop(Service::Smtp).await;
     let ended = desk.run(&["doctor"]).await;
     assert_eq!(ended.code, 0, "{}", ended.out);
     assert!(ended.out.contains("fit for imap") && !ended.out.contains("smtp"), "{}", ended.out);
