@@ -184,6 +184,7 @@ fn providers(root: &mut Section<'_>, report: &Report<'_>) -> (Providers, Vec<Exp
     for (name, mut section) in root.named_sections("provider", report) {
         expiries.extend(hooks::expiry(name.get_ref(), &mut section, report));
         let provider = provider::read(&name, section, report);
+        expiries.extend(provider.as_deref().and_then(hooks::certificate_expiry));
         providers.insert(name.into_inner(), provider);
     }
     (providers, expiries)

@@ -4,6 +4,7 @@
 mod connected;
 mod identity;
 mod signature;
+mod validity;
 
 use std::fmt;
 use std::io;

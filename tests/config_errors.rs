@@ -481,6 +481,16 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
         ),
         (
             "[[mailbox]]",
+            "[[mailbox]]\nsigned_in_as = \"jane@contoso.example\"",
+            &["nobody signs in for the grant client_credentials", "leave it out"],
+        ),
+        (
+            "[[mailbox]]",
+            "[[mailbox]]\nsigned_in_as = \"jane doe\"",
+            &["\"jane doe\" is no account"],
+        ),
+        (
+            "[[mailbox]]",
             "[provider.contoso.imap]\nsecurity = \"ssl\"\n[[mailbox]]",
             &["unknown security \"ssl\"", "implicit"],
         ),

@@ -32,7 +32,12 @@ fn signer() -> Signer {
 
 fn certificate() -> Credential {
     let algorithm = Algorithm::Ps256;
-    Credential::Certificate(Certificate { thumbprint: [7; 32], signer: signer(), algorithm })
+    Credential::Certificate(Certificate {
+        thumbprint: [7; 32],
+        signer: signer(),
+        algorithm,
+        ends: None,
+    })
 }
 
 /// What the grant proves itself by, in every form that it takes.

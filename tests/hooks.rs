@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use gatepost::config::Config;
 use gatepost::mailbox::{Margin, Provider};
-use gatepost::notice::expiry::{Date, Expiries, Expiry};
+use gatepost::notice::expiry::{Date, Expiries, Expiry, Proof};
 use gatepost::notice::{Event, Hook, Hooks, Notices};
 use gatepost::oauth::{Application, Class, Failure, Grant};
 use gatepost::secret::Secret;
@@ -225,7 +225,7 @@ async fn a_program_that_fails_or_is_not_there_is_not_taken_for_told() {
         notices.raise(sign_in_needed(ALICE, "one"));
         // Told after it, so that it has been tried.
         let date = Date { year: 2027, month: 3, day: 1 };
-        let expiry = Expiry { provider: "contoso".to_owned(), date };
+        let expiry = Expiry { provider: "contoso".to_owned(), proof: Proof::Secret, date };
         notices.raise(Event::secret_expiring(&expiry, 6, 7));
         assert_eq!(webhook.next().await["days_left"], 6);
         assert!(!Announced::open(state.path()).knows(&Event::sign_in_subject(ALICE)));
@@ -245,7 +245,7 @@ async fn a_client_secret_is_announced_thirty_seven_and_one_day_ahead_and_at_its_
         let announced = Arc::new(Announced::open(state.path()));
         let hooks = Hooks { on_secret_expiring: Some(webhook.hook()), ..Hooks::default() };
         let notices = Notices::start(hooks, Arc::clone(&announced), http().usual());
-        let expiry = Expiry { provider: "contoso".to_owned(), date };
+        let expiry = Expiry { provider: "contoso".to_owned(), proof: Proof::Secret, date };
         let expiries = Expiries::new(vec![expiry], announced, notices);
         let now = end - Duration::from_secs(35 * DAY) + Duration::from_secs(hours * 3600);
         if expiries.announce(now) > 0 {
@@ -367,7 +367,10 @@ fn the_configuration_says_who_is_told() {
     let Some(hook @ Hook::Post(_)) = config.hooks.on_secret_expiring else { panic!("no webhook") };
     assert!(!format!("{hook:?}").contains("hunter2"));
     let date = Date { year: 2027, month: 3, day: 1 };
-    assert_eq!(config.expiries, [Expiry { provider: "contoso".to_owned(), date }]);
+    assert_eq!(
+        config.expiries,
+        [Expiry { provider: "contoso".to_owned(), proof: Proof::Secret, date }]
+    );
 }
 
 #[test]

@@ -5,8 +5,10 @@ use url::Url;
 
 use super::document::Section;
 use super::problem::Report;
-use crate::notice::expiry::{Date, Expiry};
+use crate::mailbox::Provider;
+use crate::notice::expiry::{Date, Expiry, Proof};
 use crate::notice::{Hook, Hooks};
+use crate::oauth::Credential;
 use crate::secret::Secret;
 
 /// Reads the table.
@@ -27,7 +29,18 @@ pub(super) fn expiry(
 ) -> Option<Expiry> {
     let toml::value::Date { year, month, day } =
         section.date("client_secret_expires", report)?.into_inner();
-    Some(Expiry { provider: provider.to_owned(), date: Date { year, month, day } })
+    let date = Date { year, month, day };
+    Some(Expiry { provider: provider.to_owned(), proof: Proof::Secret, date })
+}
+
+/// When the client certificate of `provider` ends, which it says itself.
+pub(super) fn certificate_expiry(provider: &Provider) -> Option<Expiry> {
+    let Credential::Certificate(certificate) = &provider.application.credential else {
+        return None;
+    };
+    let (year, month, day) = certificate.ends?;
+    let date = Date { year, month, day };
+    Some(Expiry { provider: provider.name.clone(), proof: Proof::Certificate, date })
 }
 
 /// A URL is a webhook; anything else is a program, alone or with its arguments in an array.

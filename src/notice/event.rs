@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::expiry::{Date, Expiry};
+use super::expiry::{Date, Expiry, Proof};
 use crate::oauth::Failure;
 use crate::secret::Secret;
 use crate::store::Record;
@@ -21,10 +21,12 @@ pub enum Event {
         /// Which sign-in is at its end; a part of the refresh token's digest.
         sign_in: String,
     },
-    /// A client secret ends soon, or has ended.
+    /// A client secret or certificate ends soon, or has ended.
     SecretExpiring {
         /// The provider's name in the configuration.
         provider: String,
+        /// Which of the two.
+        proof: Proof,
         /// When.
         expires: Date,
         /// How many days are left; 0 from that day on.
@@ -60,6 +62,7 @@ impl Event {
     pub fn secret_expiring(expiry: &Expiry, days_left: u32, stage: u32) -> Self {
         Self::SecretExpiring {
             provider: expiry.provider.clone(),
+            proof: expiry.proof,
             expires: expiry.date,
             days_left,
             stage,
@@ -78,7 +81,7 @@ impl Event {
     pub fn subject(&self) -> String {
         match self {
             Self::SignInNeeded { mailbox, .. } => Self::sign_in_subject(mailbox),
-            Self::SecretExpiring { provider, .. } => format!("client secret of {provider}"),
+            Self::SecretExpiring { provider, proof, .. } => format!("{proof} of {provider}"),
         }
     }
 
@@ -98,8 +101,9 @@ impl Event {
                 ("reason", reason.as_str().into()),
                 ("advice", advice.as_str().into()),
             ],
-            Self::SecretExpiring { provider, expires, days_left, .. } => vec![
+            Self::SecretExpiring { provider, proof, expires, days_left, .. } => vec![
                 ("provider", provider.as_str().into()),
+                ("what", proof.to_string().into()),
                 ("expires", expires.to_string().into()),
                 ("days_left", (*days_left).into()),
             ],

@@ -1,4 +1,4 @@
-//! Client secrets and their last days.
+//! Client secrets and certificates, and their last days.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,13 +26,49 @@ pub struct Date {
     pub day: u8,
 }
 
-/// The end of a provider's client secret.
+/// The end of what a provider's application proves itself by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiry {
     /// The provider's name in the configuration.
     pub provider: String,
+    /// What ends.
+    pub proof: Proof,
     /// The first day on which it may not work any more.
     pub date: Date,
+}
+
+/// What an application proves itself by, and loses at a known time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A client secret.
+    Secret,
+    /// A client certificate.
+    Certificate,
+}
+
+impl Proof {
+    /// What replaces it.
+    fn renewal(self) -> &'static str {
+        match self {
+            Self::Secret => {
+                "make a new one at the authority, put it into the configuration with its \
+                 client_secret_expires, and restart"
+            }
+            Self::Certificate => {
+                "make a new one, register it with the application beside the old one, put it in the \
+                 old one's place, and restart"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secret => "client secret",
+            Self::Certificate => "client certificate",
+        })
+    }
 }
 
 /// The expiries to look at, and who is told.
@@ -80,19 +116,11 @@ impl Expiry {
     }
 
     fn journal(&self, days_left: u32) {
-        let Self { provider, date } = self;
+        let Self { provider, proof, date } = self;
+        let renewal = proof.renewal();
         match days_left {
-            0 => error!(
-                provider,
-                "the client secret has expired ({date}): make a new one at the authority, put it into \
-                 the configuration with its client_secret_expires, and restart"
-            ),
-            _ => warn!(
-                provider,
-                days_left,
-                "the client secret expires on {date}: make a new one at the authority, put it into the \
-                 configuration with its client_secret_expires, and restart"
-            ),
+            0 => error!(provider, "the {proof} has expired ({date}): {renewal}"),
+            _ => warn!(provider, days_left, "the {proof} expires on {date}: {renewal}"),
         }
     }
 }
@@ -121,7 +149,8 @@ mod tests {
     use super::*;
 
     fn expiry(year: u16, month: u8, day: u8) -> Expiry {
-        Expiry { provider: "contoso".to_owned(), date: Date { year, month, day } }
+        let date = Date { year, month, day };
+        Expiry { provider: "contoso".to_owned(), proof: Proof::Secret, date }
     }
 
     #[test]

@@ -95,6 +95,8 @@ pub struct Certificate {
     pub signer: Signer,
     /// How to sign.
     pub algorithm: Algorithm,
+    /// The year, month and day of its end, in UTC; `None` where it doesn't tell in DER.
+    pub ends: Option<(u16, u8, u8)>,
 }
 
 /// How assertions are signed (RFC 7518 section 3.1). Both are for RSA keys.

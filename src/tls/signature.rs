@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use sha2::{Digest, Sha256};
 
-use super::{Error, certificates, fault, private_key, provider};
+use super::{Error, certificates, fault, private_key, provider, validity};
 use crate::oauth::{Algorithm, Certificate, Signer};
 
 /// Reads the certificate of an application and its RSA key, both in PEM, for assertions signed by
@@ -23,13 +23,14 @@ pub fn assertion_certificate(
 ) -> Result<Certificate, Error> {
     let chain = certificates(certificate)?;
     let thumbprint = chain.first().map(thumbprint).unwrap_or_default();
+    let ends = chain.first().and_then(|certificate| validity::last_day(certificate));
     let signing_key = rsa_key(private_key(key)?).map_err(|reason| fault(key, reason))?;
     let pair = CertifiedKey::new(chain, Arc::clone(&signing_key));
     pair.keys_match().map_err(|error| {
         fault(key, format!("doesn't go with {}: {error}", certificate.display()))
     })?;
     let name = thumbprint.iter().map(|octet| format!("{octet:02X}")).collect::<String>();
-    Ok(Certificate { thumbprint, signer: signer(name, signing_key), algorithm })
+    Ok(Certificate { thumbprint, signer: signer(name, signing_key), algorithm, ends })
 }
 
 /// A signer with the RSA key in `pem`, known by the public name `name`.

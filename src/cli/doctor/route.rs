@@ -132,51 +132,52 @@ fn authority(provider: &Provider) -> Option<Place> {
 
 /// The stages as far as they came.
 fn stages(target: &str, beginning: Beginning, trouble: Option<Unreachable>) -> Vec<Check> {
-    let dns = || Check::pass("dns", format!("the name of {target} has an address"));
-    let tcp = || Check::pass("tcp", format!("{target} takes a connection"));
-    let tls = || Check::pass("tls", format!("{target} shows a certificate that is believed"));
-    let fail = |stage, text: String, remedy: &str| {
-        Check::fail(stage, Exit::Unavailable, text).remedy(remedy)
+    let dns = Check::pass("dns", format!("the name of {target} has an address"));
+    let tcp = Check::pass("tcp", format!("{target} takes a connection"));
+    let tls = Check::pass("tls", format!("{target} shows a certificate that is believed"));
+    let Some(trouble) = trouble else {
+        return if beginning == Beginning::Tls { vec![dns, tcp, tls] } else { vec![dns, tcp] };
     };
-    match trouble {
-        None if beginning == Beginning::Tls => vec![dns(), tcp(), tls()],
-        None => vec![dns(), tcp()],
-        Some(Unreachable::Name(error)) => vec![fail(
+    let before = match trouble {
+        Unreachable::Tls(_) => vec![dns, tcp],
+        Unreachable::Connect(_) | Unreachable::NotLoopback => vec![dns],
+        _ => vec![],
+    };
+    before.into_iter().chain([failed(target, &trouble)]).collect()
+}
+
+fn failed(target: &str, trouble: &Unreachable) -> Check {
+    let (stage, finding, remedy) = match trouble {
+        Unreachable::Name(error) => (
             "dns",
             format!("the name of {target} can't be resolved: {error}"),
             "Check the host's spelling in the configuration and this machine's DNS",
-        )],
-        Some(Unreachable::Connect(error)) => vec![
-            dns(),
-            fail(
-                "tcp",
-                format!("no address of {target} takes a connection: {error}"),
-                "Check the port, and whether the firewall lets this machine out to it",
-            ),
-        ],
-        Some(Unreachable::TimedOut) => vec![fail(
+        ),
+        Unreachable::Connect(error) => (
+            "tcp",
+            format!("no address of {target} takes a connection: {error}"),
+            "Check the port, and whether the firewall lets this machine out to it",
+        ),
+        Unreachable::TimedOut => (
             "tcp",
             format!("{target} doesn't answer in time"),
             "See whether a firewall drops the packets; `connect` under [timeouts] says how long to wait",
-        )],
-        Some(Unreachable::Tls(error)) => vec![
-            dns(),
-            tcp(),
-            fail(
-                "tls",
-                format!("TLS with {target} fails: {error}"),
-                "If a proxy of yours replaces certificates, or the service has an authority of its own, name its root in `ca_file` under [tls]; else check the host name",
-            ),
-        ],
-        Some(Unreachable::Proxy(error)) => vec![fail(
+        ),
+        Unreachable::Tls(error) => (
+            "tls",
+            format!("TLS with {target} fails: {error}"),
+            "If a proxy of yours replaces certificates, or the service has an authority of its own, name its root in `ca_file` under [tls]; else check the host name",
+        ),
+        Unreachable::Proxy(error) => (
             "proxy",
             format!("the proxy doesn't lead to {target}: {error}"),
             "Check `url` under [proxy], its user and password, and whether it lets this host through; `no_proxy` exempts hosts",
-        )],
-        Some(other) => vec![
-            dns(),
-            Check::fail("tcp", Exit::Config, format!("{target}: {other}"))
-                .remedy("Use `security = \"starttls\"` or \"implicit\" for hosts elsewhere"),
-        ],
-    }
+        ),
+        Unreachable::NotLoopback => (
+            "tcp",
+            format!("{target} isn't on this machine, and its `security` is \"plain\""),
+            "Use `security = \"starttls\"` or \"implicit\" for hosts elsewhere",
+        ),
+    };
+    Check::fail(stage, Exit::Unavailable, finding).remedy(remedy)
 }
