@@ -1,9 +1,10 @@
 //! The service's half of SMTP.
 
-use super::grammar::{self, Reply};
+use super::grammar::Reply;
+use super::submission::Replies;
 use super::verdict;
 use crate::proto::{
-    Announced, Cause, Inbox, Ready, Refusal, Security, Session, Step, TooLong, UpstreamTerms,
+    Announced, Cause, Inbox, Ready, Refusal, Security, Session, Step, UpstreamTerms,
 };
 use crate::sasl::{self, Client, Complaint};
 
@@ -11,8 +12,7 @@ use crate::sasl::{self, Client, Complaint};
 pub(super) struct Upstream {
     terms: UpstreamTerms,
     awaiting: Awaiting,
-    reply: Reply,
-    reply_octets: usize,
+    replies: Replies,
     extensions: Vec<String>,
     complaint: Option<Complaint>,
 }
@@ -31,10 +31,9 @@ enum Awaiting {
 impl Upstream {
     pub(super) fn new(terms: UpstreamTerms) -> Self {
         Self {
+            replies: Replies::new(terms.limits),
             terms,
             awaiting: Awaiting::Greeting,
-            reply: Reply::default(),
-            reply_octets: 0,
             extensions: Vec::new(),
             complaint: None,
         }
@@ -130,32 +129,6 @@ impl Upstream {
         }
         refusal
     }
-
-    /// Takes lines until a reply is whole.
-    fn read_reply(&mut self, inbox: &mut Inbox) -> Result<Option<Reply>, Refusal> {
-        loop {
-            let line = match inbox.line(self.terms.limits.line) {
-                Ok(Some(line)) => line,
-                Ok(None) => return Ok(None),
-                Err(TooLong) => return Err(garbled("a line longer than its limit")),
-            };
-            self.reply_octets += line.len() + 2;
-            if self.reply_octets > self.terms.limits.reply {
-                return Err(garbled("a reply longer than its limit"));
-            }
-            let parsed = grammar::reply_line(&line)
-                .ok_or_else(|| garbled("a line that is no SMTP reply"))?;
-            if !self.reply.lines.is_empty() && self.reply.code != parsed.code {
-                return Err(garbled("a reply whose lines differ in their code"));
-            }
-            self.reply.code = parsed.code;
-            self.reply.lines.push(String::from_utf8_lossy(parsed.text).into_owned());
-            if parsed.last {
-                self.reply_octets = 0;
-                return Ok(Some(std::mem::take(&mut self.reply)));
-            }
-        }
-    }
 }
 
 impl Session for Upstream {
@@ -166,7 +139,7 @@ impl Session for Upstream {
             self.awaiting = Awaiting::Extensions;
             return Ok(self.ehlo());
         }
-        match self.read_reply(inbox)? {
+        match self.replies.take(inbox).map_err(garbled)? {
             Some(reply) => self.turn(&reply).map_err(|refusal| self.terms.discreet(refusal)),
             None => Ok(Step::Read),
         }
