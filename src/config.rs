@@ -14,6 +14,7 @@ mod preset;
 mod problem;
 mod provider;
 mod secret;
+mod submission;
 
 use std::path::{Path, PathBuf};
 use std::slice;

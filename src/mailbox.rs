@@ -6,6 +6,7 @@ mod provider;
 
 use std::sync::Arc;
 
+use crate::proto::smtp::submission::Policy;
 use crate::secret::Secret;
 
 pub use directory::{Directory, KEY_LENGTH, Password, UserTaken};
@@ -20,4 +21,19 @@ pub struct Mailbox {
     pub provider: Arc<Provider>,
     /// The refresh token to start from, where the configuration holds one.
     pub refresh_token: Option<Secret<String>>,
+    /// The rules for messages that go out through it.
+    pub submission: Arc<Policy>,
+}
+
+impl Mailbox {
+    /// The same mailbox, opened by another address.
+    #[must_use]
+    pub fn known_as(&self, address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            provider: Arc::clone(&self.provider),
+            refresh_token: self.refresh_token.clone(),
+            submission: Arc::clone(&self.submission),
+        }
+    }
 }

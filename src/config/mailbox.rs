@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::document::{Section, unknown_word};
 use super::problem::Report;
 use super::secret::{Forms, Inline};
+use super::submission;
 use crate::mailbox::password::{Hash, InvalidHash, Parameters};
 use crate::mailbox::{Directory, Mailbox, Password, Provider, UserTaken};
 use crate::oauth::Owner;
@@ -38,6 +39,7 @@ impl<'p> Mailboxes<'p> {
         let user = user(&mut section, report);
         let password = self.password(&mut section, report);
         let seed = Forms::take(&mut section, "refresh_token", report);
+        let submission = submission::read(&mut section, provider.as_deref(), report);
         let span = section.span();
         section.finish(report);
         let refresh_token =
@@ -46,7 +48,9 @@ impl<'p> Mailboxes<'p> {
             return;
         };
         let user = user.unwrap_or_else(|| address.clone());
-        let mailbox = Mailbox { address: address.into_inner(), provider, refresh_token };
+        let submission = Arc::new(submission);
+        let address = address.into_inner();
+        let mailbox = Mailbox { address, provider, refresh_token, submission };
         self.admit(&user, password, mailbox, report);
     }
 

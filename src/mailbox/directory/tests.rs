@@ -17,7 +17,12 @@ fn provider() -> Arc<Provider> {
 }
 
 fn mailbox(address: &str) -> Arc<Mailbox> {
-    Arc::new(Mailbox { address: address.to_owned(), provider: provider(), refresh_token: None })
+    Arc::new(Mailbox {
+        address: address.to_owned(),
+        provider: provider(),
+        refresh_token: None,
+        submission: Arc::default(),
+    })
 }
 
 fn hashed(password: &str) -> Password {
@@ -185,8 +190,12 @@ fn services_are_those_of_distinct_providers() {
         scope: "mail".to_owned(),
     });
     for user in ["a", "b"] {
-        let mailbox =
-            Mailbox { address: user.to_owned(), provider: provider.clone(), refresh_token: None };
+        let mailbox = Mailbox {
+            address: user.to_owned(),
+            provider: provider.clone(),
+            refresh_token: None,
+            submission: Arc::default(),
+        };
         directory.insert(user, hashed("x"), Arc::new(mailbox)).unwrap();
     }
     let hosts: Vec<&str> =
