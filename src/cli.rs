@@ -3,6 +3,7 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod explain;
 mod journal;
 mod password;
 mod run;
@@ -50,6 +51,13 @@ enum Command {
     /// Make password hashes for the configuration
     #[command(subcommand)]
     Password(PasswordCommand),
+    /// Say what a mail host's reply or an authority's error means, and what to do
+    #[command(after_long_help = EXPLAIN_EXAMPLES)]
+    Explain {
+        /// The line as it was said; several words are taken for one line
+        #[arg(required = true, allow_hyphen_values = true, trailing_var_arg = true)]
+        words: Vec<String>,
+    },
     /// Show the whole chain on this machine, against a built-in stand-in for Microsoft 365
     ///
     /// Sends a message through gatepost by SMTP and reads it back by IMAP, with a user name and a
@@ -98,6 +106,11 @@ Examples:
   gatepost password hash
   pwgen -s 24 1 | tee /dev/stderr | gatepost password hash";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  gatepost explain \"535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.\"
+  gatepost explain AADSTS700082";
+
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -118,6 +131,7 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
         Command::Run => run::run(arguments),
         Command::Check => check::check(&arguments.load()?),
         Command::Password(PasswordCommand::Hash) => password::hash(),
+        Command::Explain { words } => explain::explain(&words.join(" ")),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {
             demo::run(arguments, if *once { demo::Stay::Once } else { demo::Stay::Up })
