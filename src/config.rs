@@ -4,16 +4,24 @@
 //! that would be right. A secret never shows in a problem.
 
 mod bounds;
+mod credential;
 mod document;
+mod endpoints;
 mod excerpt;
+mod hooks;
 mod host;
 mod listener;
 mod mailbox;
+mod network;
 mod place;
 mod preset;
 mod problem;
 mod provider;
+mod proxy;
+mod scope;
 mod secret;
+mod span;
+mod store;
 mod submission;
 
 use std::path::{Path, PathBuf};
@@ -24,16 +32,20 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use document::Section;
-use listener::Addresses;
+use listener::Claims;
 use mailbox::{Mailboxes, Providers};
 use problem::Report;
 
 use crate::mailbox::{Directory, KEY_LENGTH, Provider};
+use crate::notice::Hooks;
+use crate::notice::expiry::Expiry;
 use crate::relay::{Limits, Timeouts};
 use crate::secret::Secret;
+use crate::store::KeySource;
 use crate::tls::Trust;
+use crate::wire::Proxy;
 
-pub use listener::{Certificate, Listener, TLS_MODES};
+pub use listener::{Address, Listener, Proxies, TLS_MODES};
 pub use place::{NotFound, find};
 pub use problem::{Invalid, Unreadable};
 
@@ -45,12 +57,20 @@ pub struct Config {
     pub name: String,
     /// Where what must survive a restart is kept. May not exist yet.
     pub state_directory: PathBuf,
+    /// Where the key comes from that seals what is kept there.
+    pub store_key: KeySource,
     /// Files of trust roots in PEM, found to hold some, on top of the system's.
     pub ca_files: Vec<PathBuf>,
+    /// The way out to authorities and mail hosts, where it leads through a proxy.
+    pub proxy: Option<Proxy>,
     /// What to listen on; at least one.
     pub listeners: Vec<Listener>,
     /// Who keeps mailboxes, in the order of their names.
     pub providers: Vec<Arc<Provider>>,
+    /// When client secrets end, as far as it is said.
+    pub expiries: Vec<Expiry>,
+    /// Who is told what needs a person.
+    pub hooks: Hooks,
     /// Who may log in.
     pub directory: Arc<Directory>,
     /// How long to wait.
@@ -97,6 +117,11 @@ pub enum LogLevel {
 }
 
 impl Config {
+    /// The folder of the refresh tokens: one of its own, whose mode is theirs.
+    pub fn sign_ins(&self) -> PathBuf {
+        self.state_directory.join("sign-ins")
+    }
+
     /// Reads the file at `path` and all the files and secrets it names. Waits for the commands that
     /// print secrets, if it names any.
     ///
@@ -116,7 +141,7 @@ impl Config {
     fn read(mut root: Section<'_>, key: &Secret<[u8; KEY_LENGTH]>, report: &Report<'_>) -> Self {
         let name = name(&mut root, report);
         let state_directory = root.file("state_directory", report);
-        let providers = providers(&mut root, report);
+        let (providers, expiries) = providers(&mut root, report);
         let listeners = listeners(&mut root, &providers, report);
         let directory = directory(&mut root, &providers, Directory::new(key), report);
         let mut tls = root.section("tls", report);
@@ -127,9 +152,13 @@ impl Config {
             name: name.unwrap_or_else(host::default_name),
             state_directory: state_directory
                 .map_or_else(place::state_directory, Spanned::into_inner),
+            store_key: store::read(root.section("store", report), report),
             ca_files,
+            proxy: proxy::read(root.section("proxy", report), report),
             listeners,
             providers: providers.into_values().flatten().collect(),
+            expiries,
+            hooks: hooks::read(root.section("hooks", report), report),
             directory: Arc::new(directory),
             timeouts: Timeouts::read(root.section("timeouts", report), report),
             limits: Limits::read(root.section("limits", report), report),
@@ -150,13 +179,15 @@ fn name(root: &mut Section<'_>, report: &Report<'_>) -> Option<String> {
     Some(name.into_inner())
 }
 
-fn providers(root: &mut Section<'_>, report: &Report<'_>) -> Providers {
-    let mut providers = Providers::new();
-    for (name, section) in root.named_sections("provider", report) {
+fn providers(root: &mut Section<'_>, report: &Report<'_>) -> (Providers, Vec<Expiry>) {
+    let (mut providers, mut expiries) = (Providers::new(), Vec::new());
+    for (name, mut section) in root.named_sections("provider", report) {
+        expiries.extend(hooks::expiry(name.get_ref(), &mut section, report));
         let provider = provider::read(&name, section, report);
+        expiries.extend(provider.as_deref().and_then(hooks::certificate_expiry));
         providers.insert(name.into_inner(), provider);
     }
-    providers
+    (providers, expiries)
 }
 
 fn listeners(root: &mut Section<'_>, providers: &Providers, report: &Report<'_>) -> Vec<Listener> {
@@ -164,7 +195,7 @@ fn listeners(root: &mut Section<'_>, providers: &Providers, report: &Report<'_>)
     if sections.is_empty() {
         report.problem(0..0, "nothing to listen on", "add a [[listener]]");
     }
-    let mut taken = Addresses::default();
+    let mut taken = Claims::default();
     let mut listeners = Vec::new();
     for section in sections {
         let span = section.span();

@@ -1,40 +1,59 @@
-//! The service: listeners, permits, a span for each connection, a graceful stop.
+//! The service: listeners, a span for each connection, reload, a graceful stop.
+
+mod bound;
+mod certificates;
+mod gate;
+pub mod proxy;
+mod reload;
+mod upkeep;
+mod way;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, Span, field, info, info_span, warn};
+use tracing::{info, warn};
 
-use crate::config::{Config, Listener};
-use crate::relay::{Entrance, Relay};
-use crate::store::{self, Store};
-use crate::tls::{self, Trust};
-use crate::tokens::{self, Tokens, http_client};
+use crate::config::{Address, Config};
+use crate::relay::Relay;
+use crate::store;
+use crate::tls;
+use bound::Bound;
+use gate::{Door, Hall};
+use reload::{Fixed, Requests};
+use upkeep::{Upkeep, Watch};
+
+pub use bound::{Handed, Spot};
+pub use reload::Reloader;
+pub use way::engine;
 
 /// A service whose listeners are bound, so that clients can connect.
 pub struct Daemon {
-    relay: Arc<Relay>,
+    relay: Relay,
     gates: Vec<Gate>,
-    permits: Arc<Semaphore>,
-    connections: TaskTracker,
+    upkeep: Upkeep,
+    handed: Handed,
+    requests: Requests,
+    fixed: Fixed,
 }
 
+/// The sockets of one address of a listener.
 struct Gate {
-    entrance: Arc<Entrance>,
-    socket: TcpListener,
-    address: SocketAddr,
+    address: Address,
+    spots: Vec<Spot>,
+    /// Until someone attends to them.
+    sockets: Vec<Bound>,
+    door: watch::Sender<Arc<Door>>,
+    closed: CancellationToken,
 }
 
-/// Why the service doesn't start.
+/// Why the service doesn't start, or doesn't take another configuration.
 #[derive(Debug)]
 pub enum Error {
     /// A trust root is of no use.
@@ -44,7 +63,9 @@ pub enum Error {
     /// No HTTP client for the authorities.
     Http(reqwest::Error),
     /// An address can't be listened on.
-    Bind(SocketAddr, io::Error),
+    Bind(Address, io::Error),
+    /// The service is stopping.
+    Stopping,
 }
 
 impl fmt::Display for Error {
@@ -53,6 +74,7 @@ impl fmt::Display for Error {
             Self::Tls(error) => error.fmt(f),
             Self::Store(trouble) => trouble.fmt(f),
             Self::Http(error) => write!(f, "no HTTP client: {error}"),
+            Self::Stopping => f.write_str("gatepost is stopping"),
             Self::Bind(address, error) => {
                 let advice = match error.kind() {
                     io::ErrorKind::AddrInUse => {
@@ -72,12 +94,9 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// How many clients at once are told that there is no room; further ones are just closed.
-const TURNED_AWAY_AT_ONCE: usize = 64;
-
-/// After a failed accept, mostly for want of file descriptors: long enough not to spin, short enough
-/// for a client not to notice.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the files of certificates are looked at: often enough for whoever renews one and looks,
+/// and a handful of system calls each time.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(30);
 
 impl Daemon {
     /// Opens the state directory and binds its listeners.
@@ -85,140 +104,147 @@ impl Daemon {
     /// # Errors
     /// The first thing that is of no use.
     pub async fn bind(config: Config) -> Result<Self, Error> {
-        let entrances = entrances(&config.listeners);
-        let relay = Arc::new(relay(&config)?);
-        let mut gates = Vec::new();
-        for (listener, entrance) in config.listeners.iter().zip(entrances) {
-            for address in &listener.addresses {
-                let socket = TcpListener::bind(address)
-                    .await
-                    .map_err(|error| Error::Bind(*address, error))?;
-                let address = socket.local_addr().map_err(|error| Error::Bind(*address, error))?;
-                gates.push(Gate { entrance: Arc::clone(&entrance), socket, address });
-            }
-        }
-        let permits = Arc::new(Semaphore::new(config.limits.connections));
-        Ok(Self { relay, gates, permits, connections: TaskTracker::new() })
+        Self::bind_with(config, Handed::default()).await
     }
 
-    /// Where it listens: protocol and address, in the configuration's order.
+    /// The same, with the sockets that the service manager has opened.
+    ///
+    /// # Errors
+    /// The first thing that is of no use.
+    pub async fn bind_with(config: Config, mut handed: Handed) -> Result<Self, Error> {
+        let (relay, upkeep) = way::relay(&config)?;
+        let mut gates = Vec::new();
+        for listener in &config.listeners {
+            let (door, mode) = (Arc::new(Door::new(listener)), listener.mode);
+            for address in &listener.addresses {
+                gates.push(Gate::open(address, mode, Arc::clone(&door), &mut handed).await?);
+            }
+        }
+        let fixed = Fixed::of(&config);
+        Ok(Self { relay, gates, upkeep, handed, requests: Requests::default(), fixed })
+    }
+
+    /// Where it listens on networks: protocol and address, in the configuration's order.
     pub fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
-        self.gates.iter().map(|gate| (gate.entrance.protocol.name, gate.address))
+        self.spots().filter_map(|(protocol, spot)| match spot {
+            Spot::Network(address) => Some((protocol, *address)),
+            Spot::Path(_) => None,
+        })
+    }
+
+    /// Where it listens: protocol and place, in the configuration's order.
+    pub fn spots(&self) -> impl Iterator<Item = (&'static str, &Spot)> {
+        self.gates.iter().flat_map(|gate| {
+            let protocol = gate.door.borrow().entrance.protocol.name;
+            gate.spots.iter().map(move |spot| (protocol, spot))
+        })
+    }
+
+    /// What gives it other configurations while it runs.
+    pub fn reloader(&self) -> Reloader {
+        self.requests.reloader()
     }
 
     /// Serves until `stop`, then takes no more connections, turns away clients that haven't logged in
     /// and gives the others the time of `drain` to end by themselves.
     pub async fn run(self, stop: CancellationToken) {
-        let over = CancellationToken::new();
-        let accepting = TaskTracker::new();
-        let drain = self.relay.timeouts.drain;
-        let post = Post {
-            relay: self.relay,
-            permits: self.permits,
-            turned_away: Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE)),
-            connections: self.connections,
-            stop: stop.clone(),
-            over: over.clone(),
+        let hall = Arc::new(Hall::new(self.relay, stop.clone()));
+        let mut service = Service {
+            hall,
+            gates: self.gates,
+            handed: self.handed,
+            accepting: TaskTracker::new(),
+            upkeep: Watch::over(self.upkeep),
+            fixed: self.fixed,
         };
-        for gate in self.gates {
-            info!(protocol = gate.entrance.protocol.name, address = %gate.address, "listening");
-            accepting.spawn(post.clone().accept(gate));
-        }
-        stop.cancelled().await;
-        accepting.close();
-        accepting.wait().await;
-        post.connections.close();
-        let open = post.connections.len();
-        info!(open, "stopping");
-        if timeout(drain, post.connections.wait()).await.is_err() {
-            warn!(open = post.connections.len(), "cutting the connections that are still open");
-            over.cancel();
-            post.connections.wait().await;
-        }
-        post.relay.tokens.finish().await;
+        service.attend();
+        service.serve(self.requests, &stop).await;
+        service.finish().await;
     }
 }
 
-/// What a connection of each listener has to know of it.
-pub fn entrances(listeners: &[Listener]) -> Vec<Arc<Entrance>> {
-    let entrance = |listener: &Listener| Entrance {
-        protocol: listener.protocol,
-        privacy: listener.privacy,
-        identity: listener.certificate.as_ref().map(|certificate| certificate.identity.clone()),
-    };
-    listeners.iter().map(|listener| Arc::new(entrance(listener))).collect()
+/// A service that runs.
+struct Service {
+    hall: Arc<Hall>,
+    gates: Vec<Gate>,
+    handed: Handed,
+    accepting: TaskTracker,
+    upkeep: Watch,
+    fixed: Fixed,
 }
 
-fn relay(config: &Config) -> Result<Relay, Error> {
-    let trust = Trust::load(&config.ca_files).map_err(Error::Tls)?;
-    let limits = tokens::Limits {
-        connect: config.timeouts.connect,
-        total: config.timeouts.token_request,
-        body: config.limits.token_response,
-        ..tokens::Limits::default()
-    };
-    let http = http_client(trust.client_config(), &limits).map_err(Error::Http)?;
-    let store = Store::open(config.state_directory.join("sign-ins")).map_err(Error::Store)?;
-    let tokens = Tokens::new(http, store, limits);
-    let shared = (Arc::clone(&config.directory), tokens, trust);
-    Ok(Relay::new(config.name.clone(), shared, config.timeouts, config.limits))
-}
-
-/// What an accept loop needs.
-#[derive(Clone)]
-struct Post {
-    relay: Arc<Relay>,
-    permits: Arc<Semaphore>,
-    turned_away: Arc<Semaphore>,
-    connections: TaskTracker,
-    stop: CancellationToken,
-    over: CancellationToken,
-}
-
-impl Post {
-    async fn accept(self, gate: Gate) {
-        loop {
-            let accepted = tokio::select! {
-                accepted = gate.socket.accept() => accepted,
-                () = self.stop.cancelled() => return,
-            };
-            match accepted {
-                Ok((stream, peer)) => self.admit(&gate, stream, peer),
-                Err(error) => {
-                    warn!(%error, "can't accept a connection; if it says too many open files, raise LimitNOFILE");
-                    sleep(ACCEPT_PAUSE).await;
-                }
+impl Service {
+    /// Takes connections at the gates where nobody does yet.
+    fn attend(&mut self) {
+        for gate in &mut self.gates {
+            for bound in gate.sockets.drain(..) {
+                let door = gate.door.subscribe();
+                let protocol = door.borrow().entrance.protocol.name;
+                info!(protocol, address = %bound.spot, "listening");
+                let (hall, closed) = (Arc::clone(&self.hall), gate.closed.clone());
+                self.accepting.spawn(hall.attend(bound, door, closed));
             }
         }
     }
 
-    fn admit(&self, gate: &Gate, stream: TcpStream, peer: SocketAddr) {
-        let (relay, entrance) = (Arc::clone(&self.relay), Arc::clone(&gate.entrance));
-        let span = span(&entrance, peer);
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            let (stop, over) = (self.stop.clone(), self.over.clone());
-            let served = async move {
-                let _permit = permit;
-                tokio::select! {
-                    () = relay.serve(&entrance, stream, &stop) => {}
-                    () = over.cancelled() => {}
-                }
-            };
-            self.connections.spawn(served.instrument(span));
-        } else if let Ok(permit) = Arc::clone(&self.turned_away).try_acquire_owned() {
-            let told = async move {
-                let _permit = permit;
-                relay.turn_away(&entrance, stream).await;
-            };
-            self.connections.spawn(told.instrument(span));
+    async fn serve(&mut self, mut requests: Requests, stop: &CancellationToken) {
+        let mut look = interval(CERTIFICATES_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                request = requests.next() => self.answer(request).await,
+                _ = look.tick() => certificates::refresh(&self.gates).await,
+            }
         }
+    }
+
+    async fn finish(self) {
+        self.upkeep.end();
+        for gate in &self.gates {
+            gate.close();
+        }
+        self.accepting.close();
+        self.accepting.wait().await;
+        let (hall, relay) = (&self.hall, self.hall.relay());
+        hall.connections.close();
+        info!(open = hall.connections.len(), "stopping");
+        if timeout(relay.timeouts.drain, hall.connections.wait()).await.is_err() {
+            let open = hall.connections.len();
+            warn!(open, "cutting the connections that are still open");
+            hall.over.cancel();
+            hall.connections.wait().await;
+        }
+        relay.tokens.finish().await;
     }
 }
 
-/// The span of a connection; what its login shows is recorded later.
-fn span(entrance: &Entrance, peer: SocketAddr) -> Span {
-    static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
-    let session = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-    let protocol = entrance.protocol.name;
-    info_span!("session", session, protocol, %peer, user = field::Empty, mailbox = field::Empty)
+impl Gate {
+    async fn open(
+        address: &Address,
+        mode: u32,
+        door: Arc<Door>,
+        handed: &mut Handed,
+    ) -> Result<Self, Error> {
+        let sockets = bound::open(address, mode, handed)
+            .await
+            .map_err(|error| Error::Bind(address.clone(), error))?;
+        let spots = sockets.iter().map(|socket| socket.spot.clone()).collect();
+        let (door, _) = watch::channel(door);
+        Ok(Self {
+            address: address.clone(),
+            spots,
+            sockets,
+            door,
+            closed: CancellationToken::new(),
+        })
+    }
+
+    /// Takes no more connections. What is in the file system by us goes with it.
+    fn close(&self) {
+        self.closed.cancel();
+        if let Address::Path(path) = &self.address {
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub mod wire;
 
 pub mod store;
 
+pub mod notice;
+
 pub mod tokens;
 
 pub mod relay;

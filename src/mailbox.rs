@@ -10,7 +10,7 @@ use crate::proto::smtp::submission::Policy;
 use crate::secret::Secret;
 
 pub use directory::{Directory, KEY_LENGTH, Password, UserTaken};
-pub use provider::{Provider, Service};
+pub use provider::{Consent, Margin, Provider, Service};
 
 /// A mailbox that logins lead to.
 #[derive(Debug)]
@@ -21,6 +21,11 @@ pub struct Mailbox {
     pub provider: Arc<Provider>,
     /// The refresh token to start from, where the configuration holds one.
     pub refresh_token: Option<Secret<String>>,
+    /// Its password at its provider, for the grant that takes one.
+    pub provider_password: Option<Secret<String>>,
+    /// The account that signs in for it, where that isn't the mailbox's own: a delegate's, or one whose
+    /// name at the provider isn't its address.
+    pub signed_in_as: Option<String>,
     /// The rules for messages that go out through it.
     pub submission: Arc<Policy>,
 }
@@ -33,7 +38,25 @@ impl Mailbox {
             address: address.to_owned(),
             provider: Arc::clone(&self.provider),
             refresh_token: self.refresh_token.clone(),
+            provider_password: self.provider_password.clone(),
+            signed_in_as: self.signed_in_as.clone(),
             submission: Arc::clone(&self.submission),
         }
+    }
+
+    /// What its tokens come from, as far as the configuration has it: a refresh token or a password.
+    pub fn seed(&self) -> Option<&Secret<String>> {
+        self.refresh_token.as_ref().or(self.provider_password.as_ref())
+    }
+
+    /// The account whose sign-in opens it.
+    pub fn account(&self) -> &str {
+        self.signed_in_as.as_deref().unwrap_or(&self.address)
+    }
+
+    /// Whether both are the same mailbox at the same provider, under whichever user name.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.address.eq_ignore_ascii_case(&other.address)
+            && self.provider.name == other.provider.name
     }
 }

@@ -31,7 +31,13 @@ pub struct Protocol {
     pub downstream: fn(DownstreamTerms) -> Box<dyn Downstream>,
     /// The service's half of a connection.
     pub upstream: fn(UpstreamTerms) -> Box<dyn Upstream>,
+    /// What else a diagnosis may try on an open mailbox without a trace, where a login alone shows
+    /// less than the mailbox's programs need.
+    pub rehearsal: Option<Rehearse>,
 }
+
+/// Starts a rehearsal on behalf of an address.
+pub type Rehearse = fn(String, Limits) -> Box<dyn Session<Outcome = ()>>;
 
 /// The protocols spoken. Configuration, checks and tests walk this table.
 pub const PROTOCOLS: &[Protocol] = &[imap::PROTOCOL, smtp::PROTOCOL, pop3::PROTOCOL];

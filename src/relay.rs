@@ -1,14 +1,19 @@
 //! One connection, from accept to splice, in nine steps.
 
+mod admission;
+mod bounds;
 mod client;
+mod entrance;
+mod failures;
 mod memory;
 mod outcome;
+mod places;
+mod source;
 mod submission;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -17,17 +22,24 @@ use tracing::{Span, debug};
 use crate::mailbox::{Directory, Mailbox, Service};
 use crate::proto::smtp::{self, submission::Mode};
 use crate::proto::{
-    self, Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
+    Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
     UpstreamTerms,
 };
 use crate::sasl::Login;
-use crate::tls::{Identity, Trust};
+use crate::tls::Trust;
 use crate::tokens::{Again, Bearer, Tokens};
-use crate::wire::{Halt, Handshake, Patience, Wire, dial, splice};
+use crate::wire::{Halt, Handshake, Patience, Proxy, Socket, Wire, dial, splice};
 use client::{Client, report};
+use failures::Failures;
 use memory::Memory;
-use outcome::{journal, no_service, upstream_refusal};
+pub(crate) use outcome::upstream_refusal;
+use outcome::{journal, no_service};
 use submission::Lines;
+
+pub use bounds::{Limits, Timeouts};
+pub use entrance::{Arrival, Entrance, Opening};
+pub use places::{Place, Places};
+pub use source::Source;
 
 /// What all connections share.
 pub struct Relay {
@@ -39,59 +51,18 @@ pub struct Relay {
     pub tokens: Tokens,
     /// Which upstreams are believed.
     pub trust: Trust,
+    /// What upstreams are reached through, if anything.
+    pub proxy: Option<Proxy>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// How much to take.
     pub limits: Limits,
+    /// The connections that are open.
+    pub places: Places,
     password_checks: Arc<Semaphore>,
-    memory: Memory,
-    lines: Lines,
-}
-
-/// Where a connection came in.
-pub struct Entrance {
-    /// The protocol spoken there.
-    pub protocol: &'static Protocol,
-    /// How private a connection is as it starts; [`Privacy::Tls`] for implicit TLS.
-    pub privacy: Privacy,
-    /// What to show in a TLS handshake; there wherever TLS is or is offered.
-    pub identity: Option<Identity>,
-}
-
-/// How long to wait for each thing that may never come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For the connection to a mail host or authority, all its addresses together, TLS included.
-    pub connect: Duration,
-    /// For each reply of an upstream until the mailbox is open.
-    pub upstream_reply: Duration,
-    /// For an access token: one request to the authority from connect to the last octet.
-    pub token_request: Duration,
-    /// For a client's next octet before its login.
-    pub login_idle: Duration,
-    /// For all that a client does before its login succeeds.
-    pub login_total: Duration,
-    /// For the next octet in either direction once the mailbox is open.
-    pub session_idle: Duration,
-    /// The same, once one side has said all it had.
-    pub half_closed: Duration,
-    /// For open connections to end by themselves when gatepost stops.
-    pub drain: Duration,
-}
-
-/// How much to take before saying no.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// What sessions take.
-    pub session: proto::Limits,
-    /// Connections open at once, all listeners together.
-    pub connections: usize,
-    /// Failed logins on one connection.
-    pub failed_logins: u32,
-    /// Octets of an authority's answer.
-    pub token_response: usize,
-    /// Passwords being checked at once; each check takes a core and the memory of its hash.
-    pub password_checks: usize,
+    memory: Arc<Memory>,
+    failures: Arc<Failures>,
+    lines: Arc<Lines>,
 }
 
 /// What a client whose connection ends is given to take the last word.
@@ -131,20 +102,42 @@ impl Relay {
             directory,
             tokens,
             trust,
+            proxy: None,
             timeouts,
             limits,
+            places: Places::default(),
             password_checks,
-            memory: Memory::default(),
-            lines: Lines::default(),
+            memory: Arc::default(),
+            failures: Arc::default(),
+            lines: Arc::default(),
         }
     }
 
-    /// Serves the client behind `stream` until its connection has ended. `stop` turns away a client
-    /// that hasn't logged in yet.
-    pub async fn serve(&self, entrance: &Entrance, stream: TcpStream, stop: &CancellationToken) {
+    /// The same relay for another configuration: what it holds and has learned stays.
+    #[must_use]
+    pub fn reconfigured(
+        &self,
+        name: String,
+        (directory, trust): (Arc<Directory>, Trust),
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> Self {
+        let shared = (directory, self.tokens.clone(), trust);
+        Self {
+            places: self.places.clone(),
+            memory: Arc::clone(&self.memory),
+            failures: Arc::clone(&self.failures),
+            lines: Arc::clone(&self.lines),
+            ..Self::new(name, shared, timeouts, limits)
+        }
+    }
+
+    /// Serves a client until its connection has ended. `stop` turns it away if it hasn't logged in yet.
+    pub async fn serve(&self, entrance: &Entrance, arrival: Arrival, stop: &CancellationToken) {
         let start = Instant::now();
+        let Arrival { socket, source, mut place } = arrival;
         // Boxed: what the login needs is given back before the connection's long idle life.
-        let through = Box::pin(self.through(entrance, stream, stop)).await;
+        let through = Box::pin(self.through(entrance, socket, (source, &mut place), stop)).await;
         let (downstream, upstream, clearance) = match through {
             None => return,
             Some(Passage::Splice(downstream, upstream, clearance)) => {
@@ -156,35 +149,41 @@ impl Relay {
         };
         let patience =
             Patience { idle: self.timeouts.session_idle, half_closed: self.timeouts.half_closed };
-        let (traffic, end) = splice(downstream, upstream, clearance, patience).await;
+        // Boxed too: a stranger shouldn't carry the room for it.
+        let splice = Box::pin(splice(downstream, upstream, clearance, patience));
+        let (traffic, end) = splice.await;
         journal(traffic, &end, start.elapsed());
     }
 
-    /// Tells a client in its protocol that there is no room, and closes.
-    pub async fn turn_away(&self, entrance: &Entrance, stream: TcpStream) {
-        let refusal =
-            Refusal::new(Cause::TooManyConnections, "`connections` under [limits] is reached");
-        if entrance.privacy == Privacy::Tls {
+    /// Tells a client in its protocol why there is no room, and closes.
+    pub async fn turn_away(&self, entrance: &Entrance, socket: Socket, refusal: Refusal) {
+        let privacy = entrance.opening.at_first();
+        if privacy == Privacy::Tls {
             // Words in clear don't reach a client that waits for TLS.
             return report(&refusal);
         }
-        let client = Client::new(stream, entrance, self.terms(entrance, Vec::new()));
+        let client = Client::new(socket, entrance, self.terms(privacy, Vec::new()));
         client.part(Halt::Refused(refusal), LAST_WORD).await;
     }
 
     async fn through(
         &self,
         entrance: &Entrance,
-        stream: TcpStream,
+        socket: Socket,
+        (source, place): (Source, &mut Place),
         stop: &CancellationToken,
     ) -> Option<Passage> {
-        let mut client =
-            Client::new(stream, entrance, self.terms(entrance, self.honoured(entrance)));
-        let login = timeout(self.timeouts.login_total, self.log_in(&mut client));
+        let privacy = entrance.opening.privacy(&socket, self.timeouts.first_byte).await;
+        let terms = self.terms(privacy, self.honoured(entrance));
+        let mut client = Client::new(socket, entrance, terms);
+        // Pinned: `select!` has room for what it is given twice over.
+        let mut login =
+            Box::pin(timeout(self.timeouts.login_total, self.log_in(&mut client, source, place)));
         let outcome = tokio::select! {
-            outcome = login => outcome.unwrap_or(Err(Halt::TimedOut)),
+            outcome = &mut login => outcome.unwrap_or(Err(Halt::TimedOut)),
             () = stop.cancelled() => Err(Refusal::new(Cause::Stopping, "gatepost stops").into()),
         };
+        drop(login);
         match outcome {
             Ok(Some(Admitted::Opened(Opened { wire, ready }))) => {
                 let (downstream, clearance) =
@@ -206,14 +205,24 @@ impl Relay {
     }
 
     /// Steps 2 to 7, again after a login that led nowhere.
-    async fn log_in(&self, client: &mut Client<'_>) -> Result<Option<Admitted>, Halt> {
+    async fn log_in(
+        &self,
+        client: &mut Client<'_>,
+        source: Source,
+        place: &mut Place,
+    ) -> Result<Option<Admitted>, Halt> {
         client.start_tls(self.timeouts.login_idle).await?;
         for _ in 0..self.limits.failed_logins {
             let Offer::Login(login) = client.offer(self.timeouts.login_idle).await? else {
                 return Ok(None);
             };
-            match self.open(client.protocol(), login).await {
+            // Boxed: a client that hasn't offered a login shouldn't carry the room for one.
+            match Box::pin(self.open(client.protocol(), login, (source, place))).await {
                 Ok(admitted) => return Ok(Some(admitted)),
+                // No room at the mailbox, which is the connection's end in any protocol.
+                Err(refusal) if refusal.cause == Cause::TooManyConnections => {
+                    return Err(refusal.into());
+                }
                 Err(refusal) => {
                     client.refuse(&refusal, self.timeouts.login_idle).await?;
                     if refusal.ends_talk() {
@@ -226,10 +235,16 @@ impl Relay {
             .into())
     }
 
-    async fn open(&self, protocol: &'static Protocol, login: Login) -> Result<Admitted, Refusal> {
+    async fn open(
+        &self,
+        protocol: &'static Protocol,
+        login: Login,
+        (source, place): (Source, &mut Place),
+    ) -> Result<Admitted, Refusal> {
         Span::current().record("user", &login.authcid);
-        let mailbox = self.admit(login).await?;
+        let mailbox = self.admit(protocol, login, source).await?;
         Span::current().record("mailbox", &mailbox.address);
+        place.log_in(&mailbox.address, &self.limits)?;
         if protocol.name == smtp::PROTOCOL.name && mailbox.submission.mode == Mode::Submission {
             let foreseen = self.foresee(protocol, &mailbox).await;
             foreseen.map_err(|refusal| refusal.about(&mailbox.address))?;
@@ -241,22 +256,6 @@ impl Relay {
             .ok_or_else(|| no_service(protocol, &mailbox))?;
         let opened = self.reach(protocol, &mailbox, service).await;
         opened.map(Admitted::Opened).map_err(|refusal| refusal.about(&mailbox.address))
-    }
-
-    /// Step 4. A password that wasn't seen before is checked on another thread, so many at a time.
-    async fn admit(&self, login: Login) -> Result<Arc<Mailbox>, Refusal> {
-        if let Some(mailbox) = self.directory.recall(&login) {
-            return Ok(mailbox);
-        }
-        let permit = Arc::clone(&self.password_checks).acquire_owned().await;
-        let directory = Arc::clone(&self.directory);
-        let check = move || {
-            let _permit = permit;
-            directory.verify(&login)
-        };
-        let unchecked =
-            |_| Refusal::new(Cause::AuthorityUnavailable, "the password check didn't finish");
-        tokio::task::spawn_blocking(check).await.map_err(unchecked)?
     }
 
     /// Steps 5 to 7, and once more with another token where the upstream refuses one that was at hand.
@@ -288,12 +287,9 @@ impl Relay {
         mailbox: &Mailbox,
         service: &Service,
     ) -> Result<Opened, (Refusal, Option<Bearer>)> {
-        let bearer = self.tokens.bearer(
-            &mailbox.provider,
-            &mailbox.address,
-            mailbox.refresh_token.as_ref(),
-            &service.scope,
-        );
+        let (provider, address) = (&mailbox.provider, &mailbox.address);
+        let (seed, margin) = (mailbox.seed(), service.margin());
+        let bearer = self.tokens.bearer(provider, address, seed, &service.scope, margin);
         let (bearer, mut wire) =
             tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
         let terms = UpstreamTerms {
@@ -316,7 +312,9 @@ impl Relay {
 
     async fn dial(&self, service: &Service) -> Result<Wire, Refusal> {
         let address = (service.host.as_str(), service.port);
-        dial(address, service.security, &self.trust, self.timeouts.connect).await.map_err(|why| {
+        let (trust, proxy) = (&self.trust, self.proxy.as_ref());
+        let limit = self.timeouts.connect;
+        dial(address, service.security, trust, proxy, limit).await.map_err(|why| {
             Refusal::new(
                 Cause::UpstreamUnreachable,
                 format!("{}:{} can't be reached: {why}", service.host, service.port),
@@ -324,13 +322,8 @@ impl Relay {
         })
     }
 
-    fn terms(&self, entrance: &Entrance, honoured: Vec<String>) -> DownstreamTerms {
-        DownstreamTerms {
-            name: self.name.clone(),
-            privacy: entrance.privacy,
-            honoured,
-            limits: self.limits.session,
-        }
+    fn terms(&self, privacy: Privacy, honoured: Vec<String>) -> DownstreamTerms {
+        DownstreamTerms { name: self.name.clone(), privacy, honoured, limits: self.limits.session }
     }
 
     /// What every upstream behind the entrance honours, once all of them have been asked.

@@ -1,14 +1,23 @@
-//! What must survive a restart: the refresh tokens, one record a mailbox.
+//! What must survive a restart: the refresh tokens, one sealed record a mailbox.
 
+mod announced;
 mod directory;
+mod files;
+mod key;
+mod keyring;
 mod record;
+mod rotation;
 mod seal;
 
 use std::path::PathBuf;
 use std::{fmt, io};
 
-pub use directory::Store;
+pub use announced::Announced;
+pub use directory::{Saved, Store};
+pub use key::{InvalidKeys, Keys};
+pub use keyring::KeySource;
 pub use record::Record;
+pub use rotation::Rotation;
 
 /// Why a record can't be read or written. Says what to do.
 #[derive(Debug)]
@@ -36,6 +45,20 @@ pub enum Trouble {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is sealed with a key that isn't at hand. It was left where it is.
+    UnknownKey {
+        /// The record.
+        path: PathBuf,
+        /// What the key is recognised by.
+        key: String,
+    },
+    /// The key file holds no keys.
+    Keys {
+        /// The key file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: InvalidKeys,
+    },
 }
 
 impl fmt::Display for Trouble {
@@ -50,6 +73,13 @@ impl fmt::Display for Trouble {
                 "the stored sign-in is damaged ({reason}) and was set aside as {}",
                 aside.display()
             ),
+            Self::UnknownKey { path, key } => write!(
+                f,
+                "{} is sealed with the key {key}, which isn't among the store's keys; \
+                 add that key as a further line, or sign in again",
+                path.display()
+            ),
+            Self::Keys { path, source } => write!(f, "{}: {source}", path.display()),
         }
     }
 }
@@ -58,7 +88,8 @@ impl std::error::Error for Trouble {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
-            Self::Exposed { .. } | Self::Damaged { .. } => None,
+            Self::Keys { source, .. } => Some(source),
+            Self::Exposed { .. } | Self::Damaged { .. } | Self::UnknownKey { .. } => None,
         }
     }
 }

@@ -2,6 +2,9 @@
 //! PEM is read and which cryptography is used.
 
 mod connected;
+mod identity;
+mod signature;
+mod validity;
 
 use std::fmt;
 use std::io;
@@ -11,17 +14,14 @@ use std::sync::Arc;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 pub(crate) use connected::Connected;
 
-/// What a listener shows to its clients: a certificate chain and its key.
-#[derive(Clone)]
-pub struct Identity(Arc<ServerConfig>);
+pub use identity::{Identity, Look};
+pub use signature::{assertion_certificate, signer_of_pem};
 
 /// Which certificates of upstreams and authorities are believed.
 #[derive(Clone)]
@@ -43,33 +43,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-impl Identity {
-    /// Reads a certificate chain, the listener's own certificate first, and its private key (PKCS#8,
-    /// PKCS#1 or SEC 1, not encrypted), both in PEM.
-    ///
-    /// # Errors
-    /// Names the file that is missing, holds nothing of use, or doesn't fit the other.
-    pub fn load(certificate: &Path, key: &Path) -> Result<Self, Error> {
-        let chain = certificates(certificate)?;
-        let private_key = private_key(key)?;
-        ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private_key))
-            .map(|config| Self(Arc::new(config)))
-            .map_err(|error| {
-                fault(key, format!("doesn't go with {}: {error}", certificate.display()))
-            })
-    }
-
-    /// Greets a client with TLS.
-    ///
-    /// # Errors
-    /// Whatever ends the handshake.
-    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        TlsAcceptor::from(self.0.clone()).accept(stream).await
-    }
-}
 
 impl Trust {
     /// Believes what the operating system believes, and the roots in `extra`, PEM files. Where the
@@ -113,6 +86,16 @@ impl Trust {
     }
 }
 
+/// Whether the certificate in the file at `path` was issued by, and to, the common name `name`. No more than
+/// what tells an authority of one's own from another's: nothing is verified.
+pub fn is_authority(path: &Path, name: &str) -> bool {
+    let found = |der: &CertificateDer<'_>| {
+        let times = |text: &[u8]| memchr::memmem::find_iter(der, text).count();
+        times(name.as_bytes()) >= 2
+    };
+    certificates(path).is_ok_and(|chain| chain.first().is_some_and(found))
+}
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
@@ -150,7 +133,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| fault(path, format!("is no valid PEM: {error}")))?;
     if chain.is_empty() {
-        return Err(fault(path, "holds no certificate (a PEM block BEGIN CERTIFICATE)".to_owned()));
+        return Err(fault(path, not_pem(&pem, "certificate (a PEM block BEGIN CERTIFICATE)")));
     }
     Ok(chain)
 }
@@ -160,10 +143,19 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     rustls_pemfile::private_key(&mut pem.as_slice())
         .map_err(|error| fault(path, format!("is no valid PEM: {error}")))?
         .ok_or_else(|| {
-            let reason =
-                "holds no private key that isn't encrypted (a PEM block BEGIN PRIVATE KEY)";
-            fault(path, reason.to_owned())
+            let wanted = "private key that isn't encrypted (a PEM block BEGIN PRIVATE KEY)";
+            fault(path, not_pem(&pem, wanted))
         })
+}
+
+/// What a file without the `wanted` PEM block is told. PKCS#12 and DER begin with an ASN.1 sequence.
+fn not_pem(octets: &[u8], wanted: &str) -> String {
+    if octets.first() == Some(&0x30) {
+        return "is DER or PKCS#12, not PEM; `openssl pkcs12 -in FILE -noenc -out both.pem` makes PEM \
+                of PKCS#12, certificate and key in one file"
+            .to_owned();
+    }
+    format!("holds no {wanted}")
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {

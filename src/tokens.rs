@@ -1,28 +1,34 @@
 //! Access tokens for the logins: kept while they last, renewed before they end, asked for once
 //! however many wait.
 
+mod attended;
 mod authority;
+mod http;
+mod keep_alive;
 mod life;
+mod program;
 mod sign_in;
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, info, warn};
 
-use crate::mailbox::Provider;
-use crate::oauth::{Application, Failure, Grant, Owner, Token};
+use crate::mailbox::{Margin, Provider};
+use crate::notice::Notices;
+use crate::oauth::{Application, Class, Failure, Grant, Owner, Token};
 use crate::proto::Refusal;
 use crate::secret::Secret;
 use crate::store::Store;
-use authority::Authority;
 use life::{Answer, Held, Outcome, Settle, Slot};
 use sign_in::SignIns;
 
-pub use authority::{Limits, http_client};
+pub use authority::{Authority, entropy};
+pub use http::{Http, Limits, http_client};
 
 /// The token engine: the one place where authorities are asked. Clones share what they hold.
 ///
@@ -39,6 +45,10 @@ struct Engine {
     under_way: TaskTracker,
     clock: Clock,
 }
+
+/// How long a login waits for a fresher token than the good one at hand. Authorities answer within a
+/// second; one that hangs must not hold up who could go on.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Tells the time of day.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -76,26 +86,36 @@ pub enum Again {
 
 impl Tokens {
     /// An engine that asks over `http` (see [`http_client`]) and keeps refresh tokens in `store`.
-    pub fn new(http: reqwest::Client, store: Store, limits: Limits) -> Self {
+    pub fn new(http: Http, store: Store, limits: Limits) -> Self {
         Self::with_clock(http, store, limits, Arc::new(SystemTime::now))
     }
 
     /// The same, going by another clock.
-    pub fn with_clock(http: reqwest::Client, store: Store, limits: Limits, clock: Clock) -> Self {
+    pub fn with_clock(http: Http, store: Store, limits: Limits, clock: Clock) -> Self {
+        Self::with_notices(http, store, limits, (clock, Notices::silent()))
+    }
+
+    /// The same, telling `notices` where a sign-in is needed.
+    pub fn with_notices(
+        http: Http,
+        store: Store,
+        limits: Limits,
+        (clock, notices): (Clock, Notices),
+    ) -> Self {
         Self(Arc::new(Engine {
             authority: Authority::new(http, limits, Arc::clone(&clock)),
-            sign_ins: SignIns::new(store),
+            sign_ins: SignIns::new(store, Arc::clone(&clock), notices),
             slots: Mutex::default(),
             under_way: TaskTracker::new(),
             clock,
         }))
     }
 
-    /// An access token of `provider` for `mailbox`, an address, and `scope`.
+    /// An access token of `provider` for `mailbox`, an address, and `scope`, as fresh as `margin` says.
     ///
-    /// `seed` is the refresh token that the configuration gives the mailbox: it is used while the
-    /// store has none that descends from it. A request goes on when its caller goes away; whoever
-    /// asks for the same meanwhile gets its result.
+    /// `seed` is what the configuration gives the mailbox: a refresh token, used while the store has
+    /// none that descends from it, or the password that its grant takes. A request goes on when its
+    /// caller goes away; whoever asks for the same meanwhile gets its result.
     ///
     /// # Errors
     /// The authority's no, in the operator's words. The same no is given for a while without asking
@@ -106,18 +126,44 @@ impl Tokens {
         mailbox: &str,
         seed: Option<&Secret<String>>,
         scope: &str,
+        margin: Margin,
     ) -> Result<Bearer, Refusal> {
+        let bearer = self.inquire(provider, mailbox, seed, scope, margin).await;
+        bearer.map_err(|failure| failure.refusal(mailbox))
+    }
+
+    /// The same for an operator.
+    ///
+    /// # Errors
+    /// The authority's no, part by part.
+    pub async fn inquire(
+        &self,
+        provider: &Provider,
+        mailbox: &str,
+        seed: Option<&Secret<String>>,
+        scope: &str,
+        margin: Margin,
+    ) -> Result<Bearer, Failure> {
         let errand = Errand::new(provider, mailbox, seed, scope);
         let slot = self.slot(&errand);
-        let (settle, answer) = slot.ask((self.0.clock)());
-        if let Some(settle) = settle {
-            self.launch(errand, Arc::clone(&slot), settle);
+        let mut answer = self.ask(&errand, &slot, margin);
+        if let Answer::Now(Err(failure)) = &answer
+            && failure.class != Class::Retry
+            && let Some(mailbox) = &errand.mailbox
+            && self.0.sign_ins.has_news(&errand, mailbox).await
+        {
+            slot.reconsider();
+            answer = self.ask(&errand, &slot, margin);
         }
         let outcome = match answer {
             Answer::Now(outcome) => outcome,
             Answer::Later(flight) => flight.landed().await,
+            Answer::Rather(flight, held) => match timeout(PATIENCE, flight.landed()).await {
+                Ok(Ok(landed)) => Ok(landed),
+                _ => Ok((held, Origin::Cached)),
+            },
         };
-        let (held, origin) = outcome.map_err(|failure| failure.refusal(mailbox))?;
+        let (held, origin) = outcome?;
         Ok(Bearer {
             token: held.access,
             origin,
@@ -146,6 +192,15 @@ impl Tokens {
         self.0.under_way.wait().await;
     }
 
+    /// The slot's answer, with the request that it takes under way.
+    fn ask(&self, errand: &Errand, slot: &Arc<Slot>, margin: Margin) -> Answer {
+        let (settle, answer) = slot.ask((self.0.clock)(), margin);
+        if let Some(settle) = settle {
+            self.launch(errand.clone(), Arc::clone(slot), settle);
+        }
+        answer
+    }
+
     fn slot(&self, errand: &Errand) -> Arc<Slot> {
         let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
         match slots.get(errand) {
@@ -172,8 +227,10 @@ impl Tokens {
 impl Engine {
     async fn fetch(&self, errand: &Errand) -> Result<Token, Miss> {
         match &errand.mailbox {
-            None => self.authority.obtain(errand, None).await,
-            Some(mailbox) => self.sign_ins.renew(&self.authority, errand, mailbox).await,
+            Some(mailbox) if errand.grant.owner == Owner::Mailbox => {
+                self.sign_ins.renew(&self.authority, errand, mailbox).await
+            }
+            _ => self.authority.obtain(errand, None).await,
         }
     }
 }
@@ -198,7 +255,7 @@ impl Hash for Errand {
 
 impl Errand {
     fn new(provider: &Provider, mailbox: &str, seed: Option<&Secret<String>>, scope: &str) -> Self {
-        let personal = provider.grant.owner == Owner::Mailbox;
+        let personal = provider.grant.owner != Owner::Application;
         Self {
             application: Arc::clone(&provider.application),
             grant: provider.grant,

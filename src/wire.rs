@@ -2,17 +2,18 @@
 
 mod dial;
 mod intake;
+mod proxy;
+mod socket;
 mod splice;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
@@ -21,6 +22,8 @@ use crate::proto::{Inbox, Refusal, Session, Step};
 use crate::tls::{Connected, Identity, Trust};
 
 pub use dial::{Unreachable, dial};
+pub use proxy::{Exempt, Proxy, Scheme};
+pub use socket::Socket;
 pub use splice::{End, Patience, Traffic, splice};
 
 /// One side of a connection.
@@ -30,9 +33,9 @@ pub struct Wire {
 }
 
 enum Stream {
-    Plain(TcpStream),
+    Plain(Socket),
     // Both boxed: an idle connection in clear shouldn't carry the room for TLS.
-    Accepted(Box<TlsStream<TcpStream>>),
+    Accepted(Box<TlsStream<Socket>>),
     Connected(Box<Connected>),
     /// A TLS handshake took the stream and failed.
     Gone,
@@ -69,21 +72,15 @@ impl From<Refusal> for Halt {
     }
 }
 
-/// How long a silent peer is believed to be there, and how often it is asked then. A printer that was
-/// switched off, or a firewall that forgot the connection, shows within four minutes.
-const KEEPALIVE: TcpKeepalive =
-    TcpKeepalive::new().with_time(Duration::from_secs(120)).with_interval(Duration::from_secs(30));
-
 /// What is read of a peer at once before login. A login fits; more would only be held back.
 const CHUNK: usize = 4096;
 
 impl Wire {
     /// A wire over a fresh connection, in clear.
-    pub fn new(stream: TcpStream) -> Self {
-        // Neither is worth losing a connection for.
-        let _ = stream.set_nodelay(true);
-        let _ = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
-        Self { stream: Stream::Plain(stream), inbox: Inbox::default() }
+    pub fn new(socket: impl Into<Socket>) -> Self {
+        let socket = socket.into();
+        socket.attend();
+        Self { stream: Stream::Plain(socket), inbox: Inbox::default() }
     }
 
     /// Drives `session` to its outcome. `patience` bounds each wait for the peer.
@@ -100,7 +97,8 @@ impl Wire {
             match session.advance(&mut self.inbox)? {
                 Step::Read => within(patience, self.read()).await?,
                 Step::Write(bytes) => within(patience, self.write(&bytes)).await?,
-                Step::StartTls => within(patience, self.start_tls(handshake)).await?,
+                // Boxed: who waits for a command shouldn't carry the room for a handshake.
+                Step::StartTls => within(patience, Box::pin(self.start_tls(handshake))).await?,
                 Step::Done(outcome) => return Ok(outcome),
             }
         }
@@ -145,29 +143,39 @@ impl Wire {
         self.stream.flush().await.map_err(Halt::Broken)
     }
 
+    /// Reads into a buffer that is there only while bytes are: those who wait are many.
     async fn read(&mut self) -> Result<(), Halt> {
-        let mut chunk = Zeroizing::new([0; CHUNK]);
-        match self.stream.read(&mut *chunk).await {
+        let (stream, inbox) = (&mut self.stream, &mut self.inbox);
+        let read = poll_fn(|cx| {
+            let mut chunk = Zeroizing::new([0; CHUNK]);
+            let mut buffer = ReadBuf::new(&mut *chunk);
+            ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
+            inbox.push(buffer.filled());
+            Poll::Ready(Ok(buffer.filled().len()))
+        });
+        match read.await {
             Ok(0) => Err(Halt::Closed),
-            Ok(count) => {
-                self.inbox.push(&chunk[..count]);
+            Ok(_) => {
+                self.stream.acknowledge();
                 Ok(())
             }
             // A peer that goes without TLS's goodbye.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Halt::Closed),
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::UnexpectedEof => {
+                Err(Halt::Closed)
+            }
             Err(error) => Err(Halt::Broken(error)),
         }
     }
 }
 
-async fn shake_hands(stream: TcpStream, handshake: &Handshake<'_>) -> io::Result<Stream> {
+async fn shake_hands(socket: Socket, handshake: &Handshake<'_>) -> io::Result<Stream> {
     match handshake {
         Handshake::Accept(Some(identity)) => {
-            Ok(Stream::Accepted(Box::new(identity.accept(stream).await?)))
+            Ok(Stream::Accepted(Box::new(identity.accept(socket).await?)))
         }
         Handshake::Accept(None) => Err(io::Error::other("no certificate here")),
         Handshake::Connect(trust, host) => {
-            Ok(Stream::Connected(Box::new(trust.connect(host, stream).await?)))
+            Ok(Stream::Connected(Box::new(trust.connect(host, socket.network()?).await?)))
         }
     }
 }
@@ -177,6 +185,19 @@ async fn within<T>(
     work: impl Future<Output = Result<T, Halt>>,
 ) -> Result<T, Halt> {
     timeout(patience, work).await.unwrap_or(Err(Halt::TimedOut))
+}
+
+impl Stream {
+    /// Acknowledges what a client sent at once, not with the answer. Many write a command in two
+    /// pieces (a literal, then its end of line) and hold back the second until the first is
+    /// acknowledged, which Linux would put off for 40 ms. Services don't hold back.
+    fn acknowledge(&self) {
+        match self {
+            Self::Plain(socket) => socket.acknowledge(),
+            Self::Accepted(stream) => stream.get_ref().0.acknowledge(),
+            Self::Connected(_) | Self::Gone => {}
+        }
+    }
 }
 
 impl AsyncRead for Stream {

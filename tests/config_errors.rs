@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
+use gatepost::mailbox::Provider;
+use gatepost::oauth::Credential;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -103,6 +105,13 @@ fn warnings(text: &str) -> Vec<String> {
     load(text).unwrap().warnings
 }
 
+fn client_secret(provider: &Provider) -> String {
+    let Credential::Secrets(secrets) = &provider.application.credential else {
+        panic!("{:?}", provider.application.credential);
+    };
+    secrets.iter().next().unwrap().reveal().clone()
+}
+
 #[test]
 fn the_good_one_is_good() {
     let config = load(GOOD).unwrap();
@@ -112,8 +121,7 @@ fn the_good_one_is_good() {
     assert_eq!(config.directory.len(), 1);
     assert_eq!(config.timeouts.connect, Duration::from_secs(10));
     let provider = &config.providers[0];
-    let secret = provider.application.client_secret.as_ref().unwrap();
-    assert_eq!(secret.reveal(), "correct-horse");
+    assert_eq!(client_secret(provider), "correct-horse");
     assert_eq!(
         provider.application.token_endpoint,
         "https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token"
@@ -309,6 +317,58 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
         ),
         ("tls = \"none\"", "certificate = \"no.pem\"", &["a certificate without TLS"]),
         (
+            "address = \"127.0.0.1:1143\"",
+            "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"",
+            &[
+                "192.0.2.1:1143 would take passwords in clear from every network",
+                "\"from\" is missing",
+            ],
+        ),
+        (
+            "address = \"127.0.0.1:1143\"",
+            "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"\nfrom = [\"10.0.0.0/8\", \"8.8.8.0/24\"]",
+            &[
+                "passwords would cross the Internet in clear: 8.8.8.0/24 is public",
+                "config.toml:8:23",
+            ],
+        ),
+        (
+            "address = \"127.0.0.1:1143\"",
+            "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"\nfrom = \"0.0.0.0/0\"",
+            &["0.0.0.0/0 is public"],
+        ),
+        (
+            "address = \"127.0.0.1:1143\"",
+            "address = \"systemd:imap\"",
+            &["systemd:imap would take passwords in clear from the network"],
+        ),
+        (
+            "tls = \"none\"",
+            "from = \"192.0.2.1/24\"",
+            &["\"192.0.2.1/24\" has more digits than bits", "did you mean \"192.0.2.0/24\"?"],
+        ),
+        ("tls = \"none\"", "from = \"here\"", &["\"here\" is no network"]),
+        ("tls = \"none\"", "from = []", &["\"from\" names no network"]),
+        ("tls = \"none\"", "proxy_protocol = true", &["\"proxy_from\" is missing in [[listener]]"]),
+        (
+            "tls = \"none\"",
+            "proxy_from = \"127.0.0.1\"",
+            &["proxies without proxy_protocol", "set proxy_protocol = true"],
+        ),
+        ("tls = \"none\"", "proxy_protocol = \"yes\"", &["true or false, without quotes"]),
+        ("tls = \"none\"", "mode = \"0999\"", &["\"0999\" is no mode of a file"]),
+        (
+            "\"127.0.0.1:1143\"",
+            "\"unix:gatepost.sock\"",
+            &["\"gatepost.sock\" is no path for a socket", "an absolute path"],
+        ),
+        ("\"127.0.0.1:1143\"", "\"systemd:\"", &["\"\" is no name of a socket"]),
+        (
+            "\"127.0.0.1:1143\"",
+            "[\"unix:/run/x.sock\", \"unix:/run/x.sock\"]",
+            &["unix:/run/x.sock is taken twice"],
+        ),
+        (
             "tls = \"none\"",
             "plaintext = \"yes\"",
             &["unknown plaintext \"yes\"", "plaintext is one of allow"],
@@ -320,7 +380,7 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
             &[
                 "unknown preset \"microsft\"",
                 "did you mean \"microsoft\"?",
-                "microsoft, google, custom",
+                "microsoft, hve, google, yahoo, fastmail, custom",
             ],
         ),
         ("preset = \"microsoft\"\n", "", &["\"preset\" is missing in [provider.contoso]"]),
@@ -418,6 +478,16 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
             "[[mailbox]]",
             "[provider.contoso.imap]\nport = 70000\n[[mailbox]]",
             &["\"port\" is no number that fits", "from 1 to 65535"],
+        ),
+        (
+            "[[mailbox]]",
+            "[[mailbox]]\nsigned_in_as = \"jane@contoso.example\"",
+            &["nobody signs in for the grant client_credentials", "leave it out"],
+        ),
+        (
+            "[[mailbox]]",
+            "[[mailbox]]\nsigned_in_as = \"jane doe\"",
+            &["\"jane doe\" is no account"],
         ),
         (
             "[[mailbox]]",
@@ -573,7 +643,7 @@ fn secrets_come_in_four_forms() {
     let folder = Folder::new();
     let secret = |form: &str| {
         let config = folder.load(&with("client_secret_file = \"client_secret\"", form)).unwrap();
-        config.providers[0].application.client_secret.clone().unwrap().reveal().clone()
+        client_secret(&config.providers[0])
     };
     assert_eq!(secret("client_secret = \"a b\""), "a b");
     assert_eq!(secret("client_secret_file = \"client_secret\""), "correct-horse");
@@ -633,7 +703,7 @@ fn certificates_and_roots_are_read_and_their_faults_said_at_their_lines() {
     folder.private("own.pem", &own.cert.pem());
     folder.private("own.key", &own.signing_key.serialize_pem());
     let config = folder.load(&with_tls()).unwrap();
-    assert!(config.listeners[0].certificate.is_some());
+    assert!(config.listeners[0].identity.is_some());
     folder.private("own.key", &other.signing_key.serialize_pem());
     let foreign = folder.load(&with_tls()).err().unwrap();
     assert!(foreign.contains("config.toml:9:7") && foreign.contains("own.key"), "{foreign}");
@@ -692,7 +762,7 @@ fn what_works_but_should_change_is_warned_of() {
     let cases = [
         (
             "address = \"127.0.0.1:1143\"",
-            "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"",
+            "address = \"192.0.2.1:1143\"\nplaintext = \"allow\"\nfrom = \"192.0.2.0/24\"",
             "line 6: passwords cross the network in clear",
         ),
         (
@@ -722,11 +792,12 @@ fn what_works_but_should_change_is_warned_of() {
 fn a_service_may_be_overridden_in_part() {
     let text = with(
         "[[mailbox]]",
-        "[provider.contoso.smtp]\nhost = \"smtp.example\"\nsecurity = \"implicit\"\nscope = \"a   b\"\n[[mailbox]]",
+        "[provider.contoso.smtp]\nhost = \"smtp.example\"\nsecurity = \"implicit\"\nscope = \"https://outlook.office.com/.default  \"\n[[mailbox]]",
     );
     let config = load(&text).unwrap();
     let smtp = config.providers[0].service("smtp").unwrap();
-    assert_eq!((smtp.host.as_str(), smtp.port, smtp.scope.as_str()), ("smtp.example", 465, "a b"));
+    assert_eq!((smtp.host.as_str(), smtp.port), ("smtp.example", 465));
+    assert_eq!(smtp.scope, "https://outlook.office.com/.default");
     assert_eq!(config.providers[0].service("imap").unwrap().host, "outlook.office365.com");
 }
 

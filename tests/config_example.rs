@@ -27,16 +27,33 @@ fn uncommented() -> String {
 /// A folder with all the files that the example names.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in
-        ["client_secret", "jane.refresh_token", "google_client_secret", "monitoring_password"]
-    {
+    for name in [
+        "client_secret",
+        "client_secret_next",
+        "jane.refresh_token",
+        "google_client_secret",
+        "monitoring_password",
+        "bulk.password",
+        "proxy_password",
+    ] {
         private(&folder.path().join(name), "s3cret\n");
     }
+    private(&folder.path().join("store.key"), &"07".repeat(32));
     fs::create_dir(folder.path().join("certs")).unwrap();
     let made = rcgen::generate_simple_self_signed(["gatepost.contoso.example".to_owned()]).unwrap();
     private(&folder.path().join("certs/gatepost.pem"), &made.cert.pem());
     private(&folder.path().join("certs/gatepost.key"), &made.signing_key.serialize_pem());
     private(&folder.path().join("certs/company.pem"), &made.cert.pem());
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    private(&folder.path().join("certs/app.pem"), &certificate.pem());
+    private(&folder.path().join("certs/app.key"), &key.serialize_pem());
+    let account = serde_json::json!({
+        "client_email": "gatepost@project.iam.gserviceaccount.com",
+        "private_key_id": "1",
+        "private_key": key.serialize_pem(),
+    });
+    private(&folder.path().join("service_account.json"), &account.to_string());
     // The program of client_secret_command.
     let program = folder.path().join("pass");
     private(&program, "#!/bin/sh\necho s3cret\n");
@@ -78,9 +95,19 @@ fn the_example_is_good_as_it_stands() {
 fn the_example_is_good_with_all_its_settings() {
     let (output, printed) = check(&uncommented());
     assert!(output.status.success(), "{printed}");
-    for listed in
-        ["0.0.0.0:993", "192.0.2.10:2525", "people", "google", "other", "jane@contoso.example"]
-    {
+    for listed in [
+        "0.0.0.0:993",
+        "192.0.2.10:2525",
+        "people",
+        "certified",
+        "azure",
+        "volume",
+        "workspace",
+        "program",
+        "google",
+        "other",
+        "jane@contoso.example",
+    ] {
         assert!(printed.contains(listed), "{listed}\n{printed}");
     }
     assert!(!printed.contains("s3cret"), "{printed}");
@@ -107,7 +134,14 @@ fn the_settings_shown_as_defaults_are_the_defaults() {
             session.reply,
             limits.token_response,
         ];
-        (sizes, session.bad_commands, limits.failed_logins, limits.connections)
+        let connections = [
+            limits.connections,
+            limits.strangers,
+            limits.connections_per_address,
+            limits.strangers_per_address,
+            limits.connections_per_mailbox,
+        ];
+        (sizes, session.bad_commands, limits.failed_logins, connections)
     };
     assert_eq!(numbers(shown), numbers(default));
 }

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use authority::Authority;
-use gatepost::mailbox::Provider;
-use gatepost::oauth::{Application, Grant};
+use gatepost::mailbox::{Margin, Provider};
+use gatepost::oauth::{Application, Credential, Grant};
 use gatepost::proto::{Cause, Refusal};
 use gatepost::secret::Secret;
 use gatepost::store::{Record, Store};
@@ -23,6 +23,8 @@ use tokio::task::{JoinHandle, JoinSet};
 const SCOPE: &str = "https://outlook.office365.com/.default";
 const ALICE: &str = "alice@contoso.example";
 const CLIENT_SECRET: &str = "client-secret-value";
+
+const MARGIN: Margin = Margin::Least(Duration::from_secs(600));
 
 /// An engine, its authority, its clock and its state directory.
 struct House {
@@ -67,7 +69,9 @@ impl House {
         let (tokens, provider, seed) =
             (self.tokens.clone(), Arc::clone(&self.provider), self.seed.clone());
         let (mailbox, scope) = (mailbox.to_owned(), scope.to_owned());
-        tokio::spawn(async move { tokens.bearer(&provider, &mailbox, seed.as_ref(), &scope).await })
+        tokio::spawn(async move {
+            tokens.bearer(&provider, &mailbox, seed.as_ref(), &scope, MARGIN).await
+        })
     }
 
     /// A login that leads to a request, answered with this.
@@ -103,7 +107,8 @@ fn provider(grant: &str, token_endpoint: String) -> Arc<Provider> {
         application: Arc::new(Application {
             token_endpoint,
             client_id: "app".to_owned(),
-            client_secret: Some(Secret::from(CLIENT_SECRET)),
+            credential: Credential::secret(CLIENT_SECRET),
+            ..Application::default()
         }),
         grant: Grant::named(grant).unwrap(),
         services: Vec::new(),
@@ -120,7 +125,7 @@ fn engine(state: &TempDir, clock: &Arc<Mutex<SystemTime>>, limits: Limits) -> To
     let store = Store::open(state.path().join("tokens")).unwrap();
     let clock = Arc::clone(clock);
     let now = Arc::new(move || *clock.lock().unwrap());
-    Tokens::with_clock(http_client(tls, &limits).unwrap(), store, limits, now)
+    Tokens::with_clock(http_client(tls, &limits, None).unwrap(), store, limits, now)
 }
 
 fn hour(access: &str) -> String {
@@ -319,7 +324,7 @@ async fn a_corrected_configuration_is_tried_at_once() {
     let mut house = House::new("client_credentials").await;
     house.refused(401, "", WRONG_SECRET).await;
     let mut application = (*house.provider.application).clone();
-    application.client_secret = Some(Secret::from("corrected"));
+    application.credential = Credential::secret("corrected");
     let mut provider = provider("client_credentials", String::new());
     Arc::get_mut(&mut provider).unwrap().application = Arc::new(application);
     house.provider = provider;
@@ -518,6 +523,7 @@ fn sign_in(house: &House, refresh_token: &str) {
         client_id: application.client_id.clone(),
         refresh_token: Secret::from(refresh_token),
         seed: house.seed.as_ref().map(Record::fingerprint),
+        refreshed_at: *house.clock.lock().unwrap(),
     };
     Store::open(house.state.path().join("tokens")).unwrap().save(&record).unwrap();
 }

@@ -156,6 +156,8 @@ impl Rig {
 state_directory = "state"
 [log]
 format = "json"
+[limits]
+connections_per_mailbox = 4096
 [tls]
 ca_file = "ca.pem"
 [[listener]]

@@ -40,9 +40,9 @@ impl fmt::Display for Summary<'_> {
 }
 
 fn listener_rows(listener: &Listener) -> impl Iterator<Item = Vec<String>> {
-    let certificate = listener.certificate.as_ref();
+    let identity = listener.identity.as_ref();
     let certificate =
-        certificate.map_or_else(String::new, |files| files.chain.display().to_string());
+        identity.map_or_else(String::new, |identity| identity.chain().display().to_string());
     listener.addresses.iter().map(move |address| {
         let tls = format!("tls {}", listener.tls_mode());
         vec![listener.protocol.name.to_owned(), address.to_string(), tls, certificate.clone()]
@@ -54,7 +54,7 @@ fn provider_rows(provider: &Provider) -> Vec<Vec<String>> {
     let head = vec![
         provider.name.clone(),
         provider.grant.name.to_owned(),
-        application.token_endpoint.clone(),
+        application.authority().to_owned(),
     ];
     let services = provider.services.iter().map(service_row);
     std::iter::once(head).chain(services).collect()

@@ -1,28 +1,36 @@
 //! `gatepost run`: serve until told to stop.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use super::{Arguments, Exit, Failure, journal};
+use super::{Arguments, Exit, Failure, journal, supervisor};
 use crate::config::Config;
-use crate::daemon::{self, Daemon};
+use crate::daemon::{self, Daemon, Handed, Reloader};
 
 /// Serves by the configuration until a signal to stop.
 ///
 /// # Errors
 /// Why the service doesn't start. Once it has, it ends well.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let handed = Handed::take_over().map_err(|error| {
+        Failure::new(Exit::System, format!("a socket of the service manager is of no use: {error}"))
+    })?;
     let config = arguments.load()?;
     journal::start(config.log, arguments.verbose)
         .map_err(|error| Failure::new(Exit::System, error))?;
     info!(path = %config.path.display(), version = env!("CARGO_PKG_VERSION"), "starting");
+    warn_of(&config);
+    runtime()?.block_on(serve(config, handed))
+}
+
+fn warn_of(config: &Config) {
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    runtime()?.block_on(serve(config))
 }
 
 /// The runtime that a service or a demonstration runs on.
@@ -30,19 +38,70 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
     Runtime::new().map_err(|error| Failure::new(Exit::System, error))
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
-    let daemon = Daemon::bind(config).await?;
-    let stop = CancellationToken::new();
+async fn serve(config: Config, handed: Handed) -> Result<(), Failure> {
+    let path = config.path.clone();
+    let daemon = Daemon::bind_with(config, handed).await?;
+    let (stop, reloader) = (CancellationToken::new(), daemon.reloader());
     let service = daemon.run(stop.clone());
     let signalled = async {
         match told_to_stop().await {
             Ok(signal) => info!(signal, "told to stop"),
             Err(error) => warn!(%error, "can't wait for signals"),
         }
+        supervisor::notify(supervisor::State::Stopping);
         stop.cancel();
     };
-    tokio::join!(service, signalled);
+    let reloading = async {
+        tokio::select! {
+            () = reload_when_told(path, reloader) => {}
+            () = stop.cancelled() => {}
+        }
+    };
+    supervisor::notify(supervisor::State::Ready);
+    tokio::join!(service, signalled, reloading);
     Ok(())
+}
+
+/// Reads the configuration again at each SIGHUP.
+#[cfg(unix)]
+async fn reload_when_told(path: PathBuf, reloader: Reloader) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return warn!(%error, "can't wait for SIGHUP"),
+    };
+    while hangup.recv().await.is_some() {
+        supervisor::notify(supervisor::State::Reloading);
+        reload(&path, &reloader).await;
+        supervisor::notify(supervisor::State::Ready);
+    }
+}
+
+/// Without SIGHUP there is nothing to wait for.
+#[cfg(not(unix))]
+async fn reload_when_told(_: PathBuf, _: Reloader) {}
+
+#[cfg_attr(not(unix), allow(dead_code))]
+async fn reload(path: &Path, reloader: &Reloader) {
+    let to_load = path.to_owned();
+    // It may wait for the commands that print secrets.
+    let loaded = tokio::task::spawn_blocking(move || Config::load(&to_load)).await;
+    let config = match loaded {
+        Ok(Ok(config)) => config,
+        Ok(Err(error)) => return keep_old(path, &error.to_string()),
+        Err(error) => return keep_old(path, &error.to_string()),
+    };
+    warn_of(&config);
+    if let Err(error) = reloader.apply(config).await {
+        keep_old(path, &error.to_string());
+    }
+}
+
+fn keep_old(path: &Path, why: &str) {
+    for line in why.lines().filter(|line| !line.is_empty()) {
+        error!("{line}");
+    }
+    error!(path = %path.display(), "not reloaded: the old configuration stays");
 }
 
 /// Waits for the signal that ends a service; its name.
@@ -67,9 +126,10 @@ impl From<daemon::Error> for Failure {
     fn from(error: daemon::Error) -> Self {
         let exit = match error {
             daemon::Error::Tls(_) => Exit::Config,
-            daemon::Error::Store(_) | daemon::Error::Http(_) | daemon::Error::Bind(..) => {
-                Exit::System
-            }
+            daemon::Error::Store(_)
+            | daemon::Error::Http(_)
+            | daemon::Error::Bind(..)
+            | daemon::Error::Stopping => Exit::System,
         };
         Self::new(exit, error)
     }

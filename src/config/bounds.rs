@@ -15,6 +15,9 @@ use crate::relay::{Limits, Timeouts};
 /// A wait under a second would fail on a busy day; one over a day is none.
 const WAITS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
+/// Below, a ClientHello from afar comes too late; above, programs that wait for the greeting give up.
+const FIRST_BYTE: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(10);
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
@@ -28,6 +31,11 @@ impl Default for Timeouts {
             login_idle: Duration::from_secs(60),
             // Three tries by hand fit; a client that trickles octets doesn't keep its place.
             login_total: Duration::from_secs(180),
+            // Three tries and as many delays fit into `login_total`; mail programs wait a minute or so.
+            login_delay: Duration::from_secs(20),
+            // A ClientHello follows the connection at once, give or take a slow device; who waits for the
+            // greeting waits for this long.
+            first_byte: Duration::from_millis(500),
             // Longer than the 30 min after which Exchange itself ends an idle IMAP session, so that the
             // service's own goodbye comes first.
             session_idle: Duration::from_secs(35 * 60),
@@ -38,6 +46,9 @@ impl Default for Timeouts {
         }
     }
 }
+
+/// How many connections of a kind there may be.
+const MANY: RangeInclusive<u64> = 1..=1 << 20;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -56,6 +67,15 @@ impl Default for Limits {
             },
             // Two sockets each: fits the 65536 files that the shipped unit allows.
             connections: 4096,
+            // Strangers alone don't fill the place of those who are in.
+            strangers: 2048,
+            // An office behind one address: a hundred programs with a handful of connections each.
+            connections_per_address: 512,
+            // What opens at once when that office's network comes back. With `login_delay` it bounds
+            // guessing to some two passwords a second.
+            strangers_per_address: 32,
+            // A program that opens ever more doesn't fill the house; the services have limits of their own.
+            connections_per_mailbox: 512,
             // One typing error more than people make in a row.
             failed_logins: 3,
             // A token response has 2 to 6 KiB.
@@ -85,6 +105,7 @@ const LEVELS: &Words<LogLevel> = &[
 impl Timeouts {
     pub(super) fn read(mut section: Section<'_>, report: &Report<'_>) -> Self {
         let default = Self::default();
+        let first_byte = section.duration("first_byte", &FIRST_BYTE, report);
         let mut wait = |key, default| section.duration(key, &WAITS, report).unwrap_or(default);
         let read = Self {
             connect: wait("connect", default.connect),
@@ -92,6 +113,8 @@ impl Timeouts {
             token_request: wait("token_request", default.token_request),
             login_idle: wait("login_idle", default.login_idle),
             login_total: wait("login_total", default.login_total),
+            login_delay: wait("login_delay", default.login_delay),
+            first_byte: first_byte.unwrap_or(default.first_byte),
             session_idle: wait("session_idle", default.session_idle),
             half_closed: wait("half_closed", default.half_closed),
             drain: wait("drain", default.drain),
@@ -115,7 +138,23 @@ impl Limits {
                 reply: bound("reply", session.reply, 4096..=1 << 20),
                 bad_commands: bound("bad_commands", session.bad_commands as usize, 1..=1000) as u32,
             },
-            connections: bound("connections", default.connections, 1..=1 << 20),
+            connections: bound("connections", default.connections, MANY),
+            strangers: bound("strangers", default.strangers, MANY),
+            connections_per_address: bound(
+                "connections_per_address",
+                default.connections_per_address,
+                MANY,
+            ),
+            strangers_per_address: bound(
+                "strangers_per_address",
+                default.strangers_per_address,
+                MANY,
+            ),
+            connections_per_mailbox: bound(
+                "connections_per_mailbox",
+                default.connections_per_mailbox,
+                MANY,
+            ),
             failed_logins: bound("failed_logins", default.failed_logins as usize, 1..=100) as u32,
             token_response: bound("token_response", default.token_response, 16_384..=1 << 24),
             password_checks: bound("password_checks", default.password_checks, 1..=1024),

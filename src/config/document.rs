@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::value::Date;
 
 use super::problem::Report;
+use super::span;
 
 /// A table with the keys that are still unread.
 pub(super) struct Section<'i> {
@@ -107,6 +109,17 @@ impl<'i> Section<'i> {
         }
     }
 
+    /// Whether `key` says true.
+    pub(super) fn switch(&mut self, key: &str, report: &Report<'_>) -> Option<Spanned<bool>> {
+        let value = self.take(key)?;
+        let found = value.get_ref().as_bool();
+        if found.is_none() {
+            let title = format!("{key:?} has a value of the wrong kind");
+            report.problem(value.span(), title, "true or false, without quotes");
+        }
+        found.map(|found| Spanned::new(value.span(), found))
+    }
+
     /// The whole number at `key`.
     pub(super) fn number(
         &mut self,
@@ -135,17 +148,29 @@ impl<'i> Section<'i> {
         report: &Report<'_>,
     ) -> Option<Duration> {
         let value = self.take(key)?;
-        let duration = value.get_ref().as_str().and_then(duration);
+        let duration = value.get_ref().as_str().and_then(span::read);
         let found = duration.filter(|duration| range.contains(duration));
         if found.is_none() {
             let allowed = format!(
-                "text from \"{}s\" to \"{}h\": a whole number and one of ms, s, m, h",
-                range.start().as_secs(),
-                range.end().as_secs() / 3600
+                "text from \"{}\" to \"{}\": a whole number and one of ms, s, m, h",
+                span::in_words(*range.start()),
+                span::in_words(*range.end())
             );
             report.problem(value.span(), format!("{key:?} is no time that fits"), allowed);
         }
         found
+    }
+
+    /// The day at `key`, as in `2027-03-01`.
+    pub(super) fn date(&mut self, key: &str, report: &Report<'_>) -> Option<Spanned<Date>> {
+        let value = self.take(key)?;
+        let span = value.span();
+        let date = value.into_inner().as_datetime().and_then(|datetime| datetime.date);
+        if date.is_none() {
+            let label = "a date without quotes, as in 2027-03-01";
+            report.problem(span.clone(), format!("{key:?} is no date"), label);
+        }
+        date.map(|date| Spanned::new(span, date))
     }
 
     /// The table at `key`, empty where there is none.
@@ -190,6 +215,15 @@ impl<'i> Section<'i> {
             .collect()
     }
 
+    /// All keys of the table with their texts.
+    pub(super) fn pairs(self, report: &Report<'_>) -> Vec<(String, String)> {
+        let pairs = self.unread.into_iter().filter_map(|(key, value)| {
+            let key = key.into_inner().into_owned();
+            text(value, &key, report).map(|value| (key, value.into_inner()))
+        });
+        pairs.collect()
+    }
+
     /// Complains that `key` isn't there.
     pub(super) fn missing(&self, key: &str, report: &Report<'_>) {
         let title = format!("{key:?} is missing in {}", self.title);
@@ -206,7 +240,7 @@ impl<'i> Section<'i> {
                 |near| format!("did you mean {near:?}?"),
             );
             let title = format!("unknown key {name:?} in {}", self.title);
-            report.unknown_key(
+            report.problem_with_key(
                 key.span(),
                 title,
                 label,
@@ -305,16 +339,4 @@ fn expand(text: &str, span: Range<usize>, report: &Report<'_>) -> Option<Spanned
     }
     expanded += rest;
     Some(Spanned::new(span, expanded))
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let number: u64 = text[..digits].parse().ok()?;
-    match text[digits..].trim_start() {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => Some(Duration::from_secs(number)),
-        "m" => number.checked_mul(60).map(Duration::from_secs),
-        "h" => number.checked_mul(3600).map(Duration::from_secs),
-        _ => None,
-    }
 }

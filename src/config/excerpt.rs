@@ -36,8 +36,16 @@ impl Excerpt {
         Self { line, span: from..to.max(from), text }
     }
 
-    /// The same line without what the key that the problem is about is set to.
+    /// The same line without what the key is set to that the problem is about, or whose value it is
+    /// about.
     pub(super) fn without_value(mut self) -> Self {
+        let before = self.text.get(..self.span.start).unwrap_or_default();
+        if before.trim_end().ends_with('=') {
+            self.text.truncate(self.span.start);
+            self.text += MASK;
+            self.span = self.span.start..self.text.len();
+            return self;
+        }
         let rest = self.text.get(self.span.end..);
         if let Some(equals) = rest.and_then(|rest| rest.find('=')) {
             self.text.truncate(self.span.end + equals);
@@ -148,7 +156,7 @@ fn holds_secret(key: &str) -> bool {
         return false;
     }
     ["secret", "pass", "token"].iter().any(|word| key.contains(word))
-        || ["client_secret", "password", "password_hash", "refresh_token"]
+        || ["client_secret", "password", "password_hash", "refresh_token", "service_account"]
             .iter()
             .any(|word| strsim::normalized_damerau_levenshtein(&key, word) > 0.6)
 }

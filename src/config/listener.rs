@@ -1,59 +1,85 @@
 //! `[[listener]]`: where clients connect, and in which protocol.
 
+mod address;
+mod exposure;
+
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::Range;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use toml::Spanned;
 
 use super::document::{Section, Words, unknown_word};
+use super::network;
 use super::problem::Report;
 use super::secret::exposure;
 use crate::proto::{PROTOCOLS, Privacy, Protocol};
+use crate::relay::{Entrance, Opening};
 use crate::tls::Identity;
+use exposure::Exposure;
 
-/// A port to listen on, with its protocol and TLS mode.
+pub use address::Address;
+pub(super) use address::Claims;
+
+/// Places to listen at, with their protocol and TLS mode.
 pub struct Listener {
     /// The protocol that clients speak there.
     pub protocol: &'static Protocol,
-    /// The addresses, at least one. Port 0 is for any free port.
-    pub addresses: Vec<SocketAddr>,
-    /// How private a connection is as it starts; [`Privacy::Tls`] for implicit TLS.
-    pub privacy: Privacy,
+    /// The places, at least one.
+    pub addresses: Vec<Address>,
+    /// How a connection starts.
+    pub opening: Opening,
     /// What gatepost identifies itself by; there wherever TLS is or is offered.
-    pub certificate: Option<Certificate>,
+    pub identity: Option<Identity>,
+    /// The networks that clients may come from; all where it is `None`.
+    pub from: Option<Vec<IpNet>>,
+    /// The proxies in front of it.
+    pub proxies: Proxies,
+    /// The permissions of its sockets in the file system.
+    pub mode: u32,
 }
 
-/// A certificate chain and its private key, read and found to belong together.
-#[derive(Clone)]
-pub struct Certificate {
-    /// The file of the chain, the listener's own certificate first.
-    pub chain: PathBuf,
-    /// What clients are shown.
-    pub identity: Identity,
+/// Whether connections come through proxies that say in a PROXY header where the client is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proxies {
+    /// They come from the clients themselves.
+    None,
+    /// They come from proxies in these networks, or by a socket in the file system, and the header is
+    /// there.
+    Within(Vec<IpNet>),
 }
 
-/// The modes of TLS, and what a connection starts as.
-pub const TLS_MODES: &[(&str, Privacy)] = &[
-    ("none", Privacy::Plain),
-    ("starttls", Privacy::StartTlsOptional),
-    ("starttls-required", Privacy::StartTlsRequired),
-    ("implicit", Privacy::Tls),
+/// The modes of TLS, and how a connection starts in each.
+pub const TLS_MODES: &[(&str, Opening)] = &[
+    ("none", Opening::As(Privacy::Plain)),
+    ("starttls", Opening::As(Privacy::StartTlsOptional)),
+    ("starttls-required", Opening::As(Privacy::StartTlsRequired)),
+    ("implicit", Opening::As(Privacy::Tls)),
+    ("auto", Opening::Detected),
 ];
 
 /// What `plaintext` may say.
 const PLAINTEXT: &Words<()> = &[("allow", ())];
 
+/// Whoever may read and write configuration of gatepost's group may use the socket.
+const MODE: u32 = 0o660;
+
 impl Listener {
     /// The name of its TLS mode.
     pub fn tls_mode(&self) -> &'static str {
-        TLS_MODES.iter().find(|(_, privacy)| *privacy == self.privacy).map_or("", |(name, _)| name)
+        TLS_MODES.iter().find(|(_, opening)| *opening == self.opening).map_or("", |(name, _)| name)
+    }
+
+    /// What a connection has to know of it.
+    pub fn entrance(&self) -> Entrance {
+        let (protocol, opening) = (self.protocol, self.opening);
+        Entrance { protocol, opening, identity: self.identity.clone() }
     }
 
     pub(super) fn read(
         mut section: Section<'_>,
-        taken: &mut Addresses,
+        claims: &mut Claims,
         report: &Report<'_>,
     ) -> Option<Self> {
         let protocol = protocol(&mut section, report);
@@ -62,41 +88,87 @@ impl Listener {
         }
         let written = section.texts("address", report).unwrap_or_default();
         let tls = section.word("tls", TLS_MODES, report).map(Spanned::into_inner);
-        let privacy = tls.unwrap_or(Privacy::Plain);
-        let certificate = certificate(&mut section, privacy, report);
-        let allowed = section.word("plaintext", PLAINTEXT, report).is_some();
+        let opening = tls.unwrap_or(Opening::As(Privacy::Plain));
+        let identity = certificate(&mut section, opening, report);
+        let allowed = section.word("plaintext", PLAINTEXT, report).map(|word| word.span());
+        let admission = Admission::read(&mut section, report);
+        let mode = mode(&mut section, report).unwrap_or(MODE);
         section.finish(report);
+        let exposure = Exposure { opening, allowed, admission: &admission };
         let mut addresses = Vec::new();
         for text in &written {
-            for address in parse(text, report) {
-                taken.claim(address, &text.span(), report);
-                check_plaintext(address, &text.span(), Plaintext { privacy, allowed }, report);
+            for address in address::parse(text, report) {
+                claims.claim(&address, &text.span(), report);
+                exposure.check(&address, &text.span(), report);
                 addresses.push(address);
             }
         }
-        Some(Self { protocol: protocol?, addresses, privacy, certificate })
+        let (from, proxies) = admission.into_parts();
+        Some(Self { protocol: protocol?, addresses, opening, identity, from, proxies, mode })
     }
 }
 
-/// The addresses that listeners have claimed, with the lines they stand in.
-#[derive(Default)]
-pub(super) struct Addresses(Vec<(SocketAddr, Range<usize>)>);
-
-impl Addresses {
-    fn claim(&mut self, address: SocketAddr, span: &Range<usize>, report: &Report<'_>) {
-        if let Some((_, first)) = self.0.iter().find(|(other, _)| overlap(*other, address)) {
-            let label = format!("line {} listens there already", report.line(first));
-            report.problem(span.clone(), format!("{address} is taken twice"), label);
+impl Proxies {
+    /// Whether a PROXY header of a connection from `source` is believed.
+    pub fn include(&self, source: Option<IpAddr>) -> bool {
+        match (self, source) {
+            (Self::None, _) => false,
+            (Self::Within(_), None) => true,
+            (Self::Within(networks), Some(ip)) => networks.iter().any(|net| net.contains(&ip)),
         }
-        self.0.push((address, span.clone()));
     }
 }
 
-/// Whether the second of two listeners couldn't bind.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let same_host =
-        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() != 0 && one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && same_host
+/// Who may connect, and through whom.
+struct Admission {
+    from: Option<Vec<Spanned<IpNet>>>,
+    proxies: Option<Vec<Spanned<IpNet>>>,
+}
+
+impl Admission {
+    fn read(section: &mut Section<'_>, report: &Report<'_>) -> Self {
+        let from = network::list(section, "from", report);
+        let header = section.switch("proxy_protocol", report);
+        let behind = header.is_some_and(Spanned::into_inner);
+        if behind && !section.has("proxy_from") {
+            section.missing("proxy_from", report);
+        }
+        let proxies = network::list(section, "proxy_from", report);
+        if let Some(first) = proxies.as_ref().filter(|_| !behind).and_then(|all| all.first()) {
+            let label = "set proxy_protocol = true, or leave it out";
+            report.problem(first.span(), "proxies without proxy_protocol", label);
+        }
+        Self { from, proxies: proxies.filter(|_| behind) }
+    }
+
+    /// The networks that what is in clear crosses, and their key: behind proxies, those between them and
+    /// gatepost.
+    fn in_clear(&self) -> (&'static str, Option<&[Spanned<IpNet>]>) {
+        match &self.proxies {
+            Some(proxies) => ("proxy_from", Some(proxies)),
+            None => ("from", self.from.as_deref()),
+        }
+    }
+
+    fn into_parts(self) -> (Option<Vec<IpNet>>, Proxies) {
+        let plain =
+            |networks: Vec<Spanned<IpNet>>| networks.into_iter().map(Spanned::into_inner).collect();
+        (
+            self.from.map(plain),
+            self.proxies.map_or(Proxies::None, |all| Proxies::Within(plain(all))),
+        )
+    }
+}
+
+/// Permissions as `chmod` takes them.
+fn mode(section: &mut Section<'_>, report: &Report<'_>) -> Option<u32> {
+    let text = section.text("mode", report)?;
+    let mode = u32::from_str_radix(text.get_ref(), 8).ok().filter(|mode| *mode <= 0o777);
+    if mode.is_none() {
+        let title = format!("{:?} is no mode of a file", text.get_ref());
+        report.problem(text.span(), title, "octal digits in quotes, for example \"0660\"");
+    }
+    mode
 }
 
 fn protocol(section: &mut Section<'_>, report: &Report<'_>) -> Option<&'static Protocol> {
@@ -109,73 +181,16 @@ fn protocol(section: &mut Section<'_>, report: &Report<'_>) -> Option<&'static P
     protocol
 }
 
-/// `ADDRESS:PORT`, or `localhost:PORT` for both loopback addresses.
-fn parse(text: &Spanned<String>, report: &Report<'_>) -> Vec<SocketAddr> {
-    let written = text.get_ref().as_str();
-    let addresses = match written.strip_prefix("localhost:").map(str::parse::<u16>) {
-        Some(Ok(port)) => [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
-            .map(|ip| SocketAddr::new(ip, port))
-            .to_vec(),
-        _ => written.parse().into_iter().collect(),
-    };
-    if addresses.is_empty() {
-        report.problem_with_help(
-            text.span(),
-            format!("{written:?} is no address to listen on"),
-            "an IP address and a port",
-            "for example \"127.0.0.1:1143\", \"[::1]:1143\", or \"localhost:1143\" for both",
-        );
-    }
-    if addresses.iter().any(|address| address.port() == 0 && !address.ip().is_loopback()) {
-        let title = format!("{written:?} has no port");
-        report.problem(text.span(), title, "port 0, for any free port, is for loopback addresses");
-    }
-    addresses
-}
-
-/// What decides whether passwords may cross a network in clear.
-#[derive(Clone, Copy)]
-struct Plaintext {
-    privacy: Privacy,
-    allowed: bool,
-}
-
-fn check_plaintext(
-    address: SocketAddr,
-    span: &Range<usize>,
-    plaintext: Plaintext,
-    report: &Report<'_>,
-) {
-    let private = plaintext.privacy == Privacy::Tls || !plaintext.privacy.takes_logins();
-    if private || address.ip().is_loopback() {
-        return;
-    }
-    if plaintext.allowed {
-        let warning = "passwords cross the network in clear here (plaintext = \"allow\"); \
-                       keep the network closed to all but the devices that need it";
-        report.warn(span, warning);
-        return;
-    }
-    report.problem_with_help(
-        span.clone(),
-        format!("{address} would take passwords in clear from the network"),
-        "not a loopback address",
-        "set tls = \"implicit\" or \"starttls-required\" with a certificate; for devices without TLS on a network \
-         that you trust, set plaintext = \"allow\"",
-    );
-}
-
 fn certificate(
     section: &mut Section<'_>,
-    privacy: Privacy,
+    opening: Opening,
     report: &Report<'_>,
-) -> Option<Certificate> {
+) -> Option<Identity> {
     let chain = section.file("certificate", report);
     let key = section.file("key", report);
-    if privacy == Privacy::Plain {
+    if opening == Opening::As(Privacy::Plain) {
         if let Some(unused) = chain.as_ref().or(key.as_ref()) {
-            let label =
-                "set tls = \"implicit\", \"starttls-required\" or \"starttls\", or leave it out";
+            let label = "set tls = \"implicit\", \"starttls-required\", \"starttls\" or \"auto\", or leave it out";
             report.problem(unused.span(), "a certificate without TLS", label);
         }
         return None;
@@ -186,20 +201,16 @@ fn certificate(
         }
     }
     let (chain, key) = (chain?, key?);
-    load(chain, &key, report)
+    load(&chain, &key, report)
 }
 
-fn load(
-    chain: Spanned<PathBuf>,
-    key: &Spanned<PathBuf>,
-    report: &Report<'_>,
-) -> Option<Certificate> {
+fn load(chain: &Spanned<PathBuf>, key: &Spanned<PathBuf>, report: &Report<'_>) -> Option<Identity> {
     let exposed = File::open(key.get_ref()).ok().and_then(|file| exposure(&file, key.get_ref()));
     if let Some(chmod) = exposed {
         report.problem(key.span(), "the private key can be read by everyone", chmod);
     }
     match Identity::load(chain.get_ref(), key.get_ref()) {
-        Ok(identity) => Some(Certificate { chain: chain.into_inner(), identity }),
+        Ok(identity) => Some(identity),
         Err(error) => {
             let span = if error.path == *key.get_ref() { key.span() } else { chain.span() };
             report.problem(span, format!("no TLS: {error}"), "this file");

@@ -12,7 +12,7 @@ use super::secret::{Forms, Inline};
 use super::submission;
 use crate::mailbox::password::{Hash, InvalidHash, Parameters};
 use crate::mailbox::{Directory, Mailbox, Password, Provider, UserTaken};
-use crate::oauth::Owner;
+use crate::oauth::{Owner, Seed};
 use crate::secret::Secret;
 
 /// The providers by name; `None` for one that has problems of its own.
@@ -40,17 +40,29 @@ impl<'p> Mailboxes<'p> {
         let password = self.password(&mut section, report);
         let seed = Forms::take(&mut section, "refresh_token", report);
         let submission = submission::read(&mut section, provider.as_deref(), report);
+        let password_there = Forms::take(&mut section, "provider_password", report);
+        let signed_in_as = signed_in_as(&mut section, provider.as_deref(), report);
         let span = section.span();
         section.finish(report);
         let refresh_token =
             provider.as_ref().and_then(|provider| seed_token(provider, seed, &span, report));
+        let provider_password = provider
+            .as_ref()
+            .and_then(|provider| provider_password(provider, password_there, &span, report));
         let (Some(address), Some(provider), Some(password)) = (address, provider, password) else {
             return;
         };
         let user = user.unwrap_or_else(|| address.clone());
         let submission = Arc::new(submission);
         let address = address.into_inner();
-        let mailbox = Mailbox { address, provider, refresh_token, submission };
+        let mailbox = Mailbox {
+            address,
+            provider,
+            refresh_token,
+            provider_password,
+            signed_in_as,
+            submission,
+        };
         self.admit(&user, password, mailbox, report);
     }
 
@@ -173,7 +185,7 @@ fn seed_token(
     report: &Report<'_>,
 ) -> Option<Secret<String>> {
     let grant = provider.grant;
-    if grant.owner == Owner::Application {
+    if grant.seed != Seed::RefreshToken {
         if let Some(unused) = seed.span() {
             let title = format!("the grant {} has no use for a refresh token", grant.name);
             report.problem(unused, title, "leave it out, or give the provider another grant");
@@ -181,11 +193,60 @@ fn seed_token(
         return None;
     }
     if seed.is_empty() {
-        let text = "no refresh_token here: sign-in needed, unless the state directory holds a token already";
-        report.warn(span, text);
+        if grant.sign_in.is_none() {
+            let text = "no refresh_token here: sign-in needed, unless the state directory holds a token already";
+            report.warn(span, text);
+        }
         return None;
     }
     seed.resolve("refresh_token", Inline::Discouraged, report).map(Spanned::into_inner)
+}
+
+/// The mailbox's password at its provider, where the grant is of that kind.
+fn provider_password(
+    provider: &Provider,
+    forms: Forms,
+    span: &Range<usize>,
+    report: &Report<'_>,
+) -> Option<Secret<String>> {
+    let grant = provider.grant;
+    if grant.seed != Seed::Password {
+        if let Some(unused) = forms.span() {
+            let title =
+                format!("the grant {} has no use for a password at the provider", grant.name);
+            report.problem(unused, title, "leave it out, or give the provider another grant");
+        }
+        return None;
+    }
+    if forms.is_empty() {
+        let title =
+            format!("the grant {} needs the mailbox's password at its provider", grant.name);
+        report.problem(span.clone(), title, "needs provider_password_file");
+        return None;
+    }
+    forms.resolve("provider_password", Inline::Discouraged, report).map(Spanned::into_inner)
+}
+
+/// The account that signs in, where the grant is one that people sign in for.
+fn signed_in_as(
+    section: &mut Section<'_>,
+    provider: Option<&Provider>,
+    report: &Report<'_>,
+) -> Option<String> {
+    let account = section.text("signed_in_as", report)?;
+    let text = account.get_ref();
+    if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        report.problem(account.span(), format!("{text:?} is no account"), "as its owner signs in");
+        return None;
+    }
+    if let Some(grant) = provider.map(|provider| provider.grant)
+        && grant.owner != Owner::Mailbox
+    {
+        let title = format!("nobody signs in for the grant {}", grant.name);
+        report.problem(account.span(), title, "leave it out, or give the provider another grant");
+        return None;
+    }
+    Some(account.into_inner())
 }
 
 fn address(section: &mut Section<'_>, report: &Report<'_>) -> Option<Spanned<String>> {

@@ -103,15 +103,15 @@ impl<'i> Report<'i> {
         self.problems.borrow_mut().push(Problem { span, title, label, help, shows: Shows::Line });
     }
 
-    /// The same, about a key that nobody knows.
-    pub(super) fn unknown_key(
+    /// The same, showing nothing behind the key: what stands there may be a secret.
+    pub(super) fn problem_with_key(
         &self,
         span: Range<usize>,
-        title: String,
-        label: String,
-        help: String,
+        title: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
     ) {
-        let help = Some(help);
+        let (title, label, help) = (title.into(), label.into(), Some(help.into()));
         self.problems.borrow_mut().push(Problem { span, title, label, help, shows: Shows::Key });
     }
 

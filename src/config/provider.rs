@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use toml::Spanned;
-use url::Url;
 
 use super::document::{Section, Words, unknown_word};
-use super::host;
-use super::preset::{PRESETS, Preset, Upstream};
+use super::endpoints::{Written, check_url};
+use super::preset::{Cloud, House, PRESETS, Preset, Upstream};
 use super::problem::Report;
-use super::secret::{Forms, Inline};
+use super::{credential, host, scope};
 use crate::mailbox::{Provider, Service};
-use crate::oauth::{Application, GRANTS, Grant, Need};
+use crate::oauth::{Application, GRANTS, Grant, Proof, Target};
 use crate::proto::{PROTOCOLS, Protocol, Security};
-use crate::secret::Secret;
 
 const SECURITY: &Words<Security> = &[
     ("implicit", Security::Implicit),
@@ -29,18 +27,37 @@ pub(super) fn read(
 ) -> Option<Arc<Provider>> {
     let preset = preset(&mut section, report);
     let grant = grant(&mut section, report);
-    let token_endpoint = preset.and_then(|preset| token_endpoint(preset, &mut section, report));
-    let client_id = section.required_text("client_id", report);
-    let client_secret = client_secret(&mut section, grant, report);
-    let scope = section.text("scope", report);
     let (preset, grant) = (preset?, grant?);
-    let defaults = Defaults { preset, grant, scope };
+    let written = Written::take(&mut section, report);
+    let cloud = cloud(preset, written.tenant(), &mut section, report);
+    let client_id = client_id(grant, &mut section, report);
+    let found = credential::read(grant, client_id.as_deref(), &mut section, report);
+    let (scope, target) = wanted(&mut section, report);
+    let sign_in = Browser::read(preset, &mut section, report);
+    let endpoints = match grant.proof {
+        Proof::Client | Proof::ClientIfAny => {
+            written.fill((preset, cloud?, target), &section, report)
+        }
+        Proof::ServiceAccount | Proof::ManagedIdentity | Proof::Program => {
+            let told = found.as_ref().and_then(|found| found.token_endpoint.clone());
+            written.token_of(told, report)
+        }
+    };
+    let defaults = Defaults { preset, cloud: cloud?, grant, scope, target };
     let services = defaults.services(&mut section, report);
     section.finish(report);
+    let endpoints = endpoints?;
     let application = Application {
-        token_endpoint: token_endpoint?,
-        client_id: client_id?.into_inner(),
-        client_secret,
+        token_endpoint: endpoints.token,
+        client_id: client_id.unwrap_or_default(),
+        credential: found?.credential,
+        target,
+        issuer: endpoints.issuer,
+        authorization_endpoint: endpoints.authorization,
+        device_endpoint: endpoints.device,
+        redirect_uri: sign_in.redirect_uri,
+        authorize: sign_in.authorize,
+        sign_in_scope: preset.sign_in_scope.to_owned(),
     };
     Some(Arc::new(Provider {
         name: name.get_ref().clone(),
@@ -48,6 +65,67 @@ pub(super) fn read(
         grant,
         services,
     }))
+}
+
+/// What a sign-in in a browser goes by.
+struct Browser {
+    redirect_uri: Option<String>,
+    authorize: Vec<(String, String)>,
+}
+
+impl Browser {
+    fn read(preset: &Preset, section: &mut Section<'_>, report: &Report<'_>) -> Self {
+        let redirect_uri = section.text("redirect_uri", report);
+        let redirect_uri = redirect_uri.and_then(|uri| check_url(&uri, "redirect_uri", report));
+        let mut authorize: Vec<_> =
+            preset.authorize.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        // An empty text leaves a parameter of the preset out.
+        let mut given = section.section("authorize", report).pairs(report);
+        authorize.retain(|(name, _)| !given.iter().any(|(key, _)| key == name));
+        given.retain(|(_, value)| !value.is_empty());
+        let usual = authorize.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Self { redirect_uri, authorize: usual.chain(given).collect() }
+    }
+}
+
+/// What is asked for: scopes, or a resource where the authority is of the older kind.
+fn wanted(section: &mut Section<'_>, report: &Report<'_>) -> (Option<Spanned<String>>, Target) {
+    let (scope, resource) = (section.text("scope", report), section.text("resource", report));
+    match (scope, resource) {
+        (Some(_), Some(second)) => {
+            let title = "a scope and a resource";
+            report.problem(second.span(), title, "resource is for endpoints that know no scopes");
+            (None, Target::Scope)
+        }
+        (None, Some(resource)) => (Some(resource), Target::Resource),
+        (scope, None) => (scope, Target::Scope),
+    }
+}
+
+fn cloud(
+    preset: &'static Preset,
+    tenant: Option<&str>,
+    section: &mut Section<'_>,
+    report: &Report<'_>,
+) -> Option<&'static Cloud> {
+    let written = section.text("cloud", report);
+    let name = written.as_ref().map(|name| name.get_ref().as_str());
+    let cloud = preset.cloud(name, tenant);
+    if let (None, Some(written)) = (cloud, &written) {
+        let names: Vec<&str> = preset.clouds.iter().map(|cloud| cloud.name).collect();
+        unknown_word("cloud", written, &names, report);
+    }
+    cloud
+}
+
+/// The client id, which only those grants lack that no registration stands behind.
+fn client_id(grant: &Grant, section: &mut Section<'_>, report: &Report<'_>) -> Option<String> {
+    let text = match grant.proof {
+        Proof::Client | Proof::ClientIfAny => section.required_text("client_id", report),
+        Proof::ManagedIdentity => section.text("client_id", report),
+        Proof::ServiceAccount | Proof::Program => None,
+    };
+    text.map(Spanned::into_inner)
 }
 
 fn preset(section: &mut Section<'_>, report: &Report<'_>) -> Option<&'static Preset> {
@@ -70,118 +148,26 @@ fn grant(section: &mut Section<'_>, report: &Report<'_>) -> Option<&'static Gran
     grant
 }
 
-fn client_secret(
-    section: &mut Section<'_>,
-    grant: Option<&'static Grant>,
-    report: &Report<'_>,
-) -> Option<Secret<String>> {
-    let forms = Forms::take(section, "client_secret", report);
-    if let Some(grant) = grant
-        && grant.client_secret == Need::Required
-        && forms.is_empty()
-    {
-        let title = format!("the grant {} needs a client secret", grant.name);
-        report.problem(section.span(), title, "needs client_secret_file, or another form of it");
-    }
-    forms.resolve("client_secret", Inline::Discouraged, report).map(Spanned::into_inner)
-}
-
-/// The URL that tokens are asked for at: as written, or the preset's with its blanks filled.
-fn token_endpoint(
-    preset: &Preset,
-    section: &mut Section<'_>,
-    report: &Report<'_>,
-) -> Option<String> {
-    let authority = section.text("authority", report);
-    let tenant = section.text("tenant", report);
-    if let Some(written) = section.text("token_endpoint", report) {
-        return check_url(&written, "token_endpoint", report);
-    }
-    for (key, blank, value) in
-        [("authority", "{authority}", &authority), ("tenant", "{tenant}", &tenant)]
-    {
-        if let Some(value) = value
-            && !preset.token_endpoint.contains(blank)
-        {
-            let title = format!("the preset {} has no use for {key:?}", preset.name);
-            report.problem(value.span(), title, "leave it out, or write token_endpoint");
-            return None;
-        }
-    }
-    if preset.token_endpoint.is_empty() {
-        section.missing("token_endpoint", report);
-        return None;
-    }
-    let authority = match authority {
-        Some(written) => check_url(&written, "authority", report)?,
-        None => preset.authority.to_owned(),
-    };
-    let mut url = preset.token_endpoint.replace("{authority}", authority.trim_end_matches('/'));
-    if url.contains("{tenant}") {
-        url = url.replace("{tenant}", &check_tenant(tenant, section, report)?);
-    }
-    Some(url)
-}
-
-fn check_tenant(
-    tenant: Option<Spanned<String>>,
-    section: &Section<'_>,
-    report: &Report<'_>,
-) -> Option<String> {
-    let Some(tenant) = tenant else {
-        section.missing("tenant", report);
-        return None;
-    };
-    if !host::is_domain(tenant.get_ref()) {
-        let title = format!("{:?} is no tenant", tenant.get_ref());
-        report.problem(tenant.span(), title, "the directory's id, or one of its domain names");
-        return None;
-    }
-    Some(tenant.into_inner())
-}
-
-/// A URL that client secrets may be sent to: https, or http where it never leaves this machine.
-fn check_url(text: &Spanned<String>, key: &str, report: &Report<'_>) -> Option<String> {
-    let fail = |title: String, label: &str| {
-        report.problem(text.span(), title, label);
-        None
-    };
-    let written = text.get_ref();
-    let Ok(url) = Url::parse(written) else {
-        return fail(format!("{key} {written:?} is no URL"), "https://…");
-    };
-    let Some(host) = url.host_str() else {
-        return fail(format!("{key} {written:?} names no host"), "https://…");
-    };
-    match url.scheme() {
-        "https" => Some(written.clone()),
-        "http" if host::is_loopback(host) => Some(written.clone()),
-        "http" => fail(
-            format!("{key} would send secrets in clear"),
-            "https; http is for loopback hosts only",
-        ),
-        scheme => fail(format!("{key} speaks {scheme:?}"), "https://…"),
-    }
-}
-
 /// What a provider's services have in common.
 struct Defaults {
     preset: &'static Preset,
+    cloud: &'static Cloud,
     grant: &'static Grant,
     scope: Option<Spanned<String>>,
+    target: Target,
 }
 
 impl Defaults {
     fn services(&self, section: &mut Section<'_>, report: &Report<'_>) -> Vec<Service> {
         let names: Vec<&str> = PROTOCOLS.iter().map(|protocol| protocol.name).collect();
-        if self.preset.services.is_empty() && !names.iter().any(|name| section.has(name)) {
+        if self.cloud.services.is_empty() && !names.iter().any(|name| section.has(name)) {
             let label = format!("needs a table of its own for {}", names.join(", "));
             report.problem(section.span(), "a provider without a mail host", label);
         }
         let mut services = Vec::new();
         for protocol in PROTOCOLS {
             let known =
-                self.preset.services.iter().find(|upstream| upstream.protocol == protocol.name);
+                self.cloud.services.iter().find(|upstream| upstream.protocol == protocol.name);
             let given = section.has(protocol.name);
             let overrides = section.section(protocol.name, report);
             if known.is_some() || given {
@@ -226,14 +212,18 @@ impl Defaults {
         report: &Report<'_>,
     ) -> Option<String> {
         let written = section.text("scope", report).or_else(|| self.scope.clone());
+        let span = written.as_ref().map_or_else(|| section.span(), Spanned::span);
         let preset = known.map_or("", |known| known.scope(self.grant.owner));
         let text = written.map_or_else(|| preset.to_owned(), Spanned::into_inner);
         let words: Vec<&str> = text.split_whitespace().collect();
-        if words.is_empty() {
+        if words.is_empty() && self.grant.proof != Proof::Program {
             let (preset, grant) = (self.preset.name, self.grant.name);
             let title = format!("the preset {preset} knows no scope for the grant {grant}");
             report.problem(section.span(), title, "needs scope, here or in the provider");
             return None;
+        }
+        if self.preset.house == House::Entra && self.target == Target::Scope {
+            scope::check_entra(&words, (self.grant.owner, self.cloud.resource), &span, report);
         }
         Some(words.join(" "))
     }

@@ -71,6 +71,14 @@ impl Forms {
         self.given.first().map(|(span, _)| span.clone())
     }
 
+    /// The file, where that is the form given.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        match self.given.first() {
+            Some((_, Form::File(path))) => Some(path.clone()),
+            _ => None,
+        }
+    }
+
     /// The secret itself, called `name` in complaints; `None` where none is given or it can't be had.
     pub(super) fn resolve(
         self,

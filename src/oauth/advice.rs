@@ -119,7 +119,11 @@ impl Failure {
             Class::Configure => Cause::Misconfigured,
             Class::Policy => Cause::ForbiddenByPolicy,
         };
-        Refusal::new(cause, format!("{mailbox}: {self}"))
+        let command = match self.class {
+            Class::SignIn => format!(" Run: gatepost login {mailbox}"),
+            Class::Retry | Class::Configure | Class::Policy => String::new(),
+        };
+        Refusal::new(cause, format!("{mailbox}: {self}{command}"))
     }
 
     /// The same, with the pause that its reply asked for.
@@ -129,6 +133,9 @@ impl Failure {
 
     /// The same error in a reply whose status says that the authority isn't well.
     pub(super) fn transient(self) -> Self {
+        if self.class == Class::Retry {
+            return self;
+        }
         let advice = "Nothing to do: it will be asked again".into();
         Self { class: Class::Retry, advice, ..self }
     }

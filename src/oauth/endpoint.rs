@@ -1,13 +1,14 @@
-//! The token endpoint (RFC 6749 sections 3.2, 5.1, 5.2): what is posted to it, and what its replies
-//! mean, however they look.
+//! The token endpoint (RFC 6749 sections 3.2, 5.1, 5.2): what its replies mean, however they look.
 
 use std::time::{Duration, SystemTime};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::advice::{Class, Complaint, Failure};
-use super::{Application, Exchange, Reply, Request, Token, Wish};
+use super::claims::Claims;
+use super::{Response, Token};
 use crate::secret::Secret;
 
 /// The life of a token whose reply doesn't tell it, which RFC 6749 section 5.1 allows: the shortest
@@ -24,52 +25,53 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// The form fields that are no secrets.
-const PUBLIC_FIELDS: &[&str] = &["client_id", "grant_type", "scope"];
+const PUBLIC_FIELDS: &[&str] =
+    &["client_id", "grant_type", "scope", "resource", "client_assertion_type", "username"];
 
-/// The request that every grant begins with; the grant adds its own fields.
-pub(super) fn request(application: &Application, grant: &str, scope: &str) -> Request {
-    let mut form = vec![
-        ("client_id", Secret::from(application.client_id.as_str())),
-        ("grant_type", Secret::from(grant)),
-        ("scope", Secret::from(scope)),
-    ];
-    if let Some(secret) = &application.client_secret {
-        form.push(("client_secret", secret.clone()));
+/// What a token endpoint says, to which `told` was posted.
+pub(super) fn judge(
+    now: SystemTime,
+    response: &Response,
+    told: &[(&'static str, Secret<String>)],
+) -> Result<Token, Failure> {
+    let retry_after = response.retry_after.as_deref().and_then(pause);
+    if let Ok(error) = serde_json::from_slice::<ErrorBody>(response.body.reveal()) {
+        let error = error.without(secrets(told));
+        return Err(refused(response.status, &error).after(retry_after));
     }
-    Request { url: application.token_endpoint.clone(), form }
+    token(now, response).ok_or_else(|| unreadable(response.status).after(retry_after))
 }
 
-/// An exchange of one request and one reply.
-pub(super) struct Inquiry(Request);
-
-impl Inquiry {
-    pub(super) fn new(request: Request) -> Self {
-        Self(request)
-    }
-
-    fn secrets(&self) -> impl Iterator<Item = &str> {
-        let told = self.0.form.iter().filter(|(name, _)| !PUBLIC_FIELDS.contains(name));
-        told.map(|(_, value)| value.reveal().as_str())
-    }
+fn secrets<'a>(told: &'a [(&'static str, Secret<String>)]) -> impl Iterator<Item = &'a str> {
+    let secrets = told.iter().filter(|(name, _)| !PUBLIC_FIELDS.contains(name));
+    secrets.map(|(_, value)| value.reveal().as_str())
 }
 
-impl Exchange for Inquiry {
-    fn advance(&mut self, now: SystemTime, reply: Option<&Reply>) -> Result<Wish, Failure> {
-        let Some(reply) = reply else {
-            return Ok(Wish::Post(self.0.clone()));
-        };
-        let body = reply.body.reveal();
-        let retry_after = reply.retry_after.as_deref().and_then(pause);
-        if let Ok(error) = serde_json::from_slice::<ErrorBody>(body) {
-            return Err(refused(reply.status, &error.without(self.secrets())).after(retry_after));
-        }
-        token(now, reply)
-            .map(Wish::Granted)
-            .ok_or_else(|| unreadable(reply.status).after(retry_after))
+/// A success of the authority's that isn't a token, read as `T`; its errors are those of [`judge`].
+pub(super) fn read<T: DeserializeOwned>(response: &Response) -> Result<T, Failure> {
+    let retry_after = response.retry_after.as_deref().and_then(pause);
+    if let Ok(error) = serde_json::from_slice::<ErrorBody>(response.body.reveal()) {
+        return Err(refused(response.status, &error).after(retry_after));
     }
+    let body = Some(response).filter(|response| (200..300).contains(&response.status));
+    body.and_then(|response| serde_json::from_slice(response.body.reveal()).ok())
+        .ok_or_else(|| unreadable(response.status).after(retry_after))
 }
 
-fn token(now: SystemTime, reply: &Reply) -> Option<Token> {
+/// A token as a program prints it: the JSON of a token endpoint's success.
+pub(super) fn printed(now: SystemTime, text: &[u8]) -> Option<Token> {
+    serde_json::from_slice::<TokenBody>(text).ok()?.token(now)
+}
+
+/// A token that comes alone: its own claim says when it ends, if it is a JWT.
+pub(super) fn bare(now: SystemTime, access: Secret<String>) -> Token {
+    let ends = Claims::read(&access).and_then(|claims| claims.time("exp"));
+    let left = ends.map(|ends| ends.duration_since(now).unwrap_or_default());
+    let life = left.map_or(UNTOLD_LIFE, |left| left.clamp(SHORTEST_LIFE, LONGEST_LIFE));
+    Token { access, expires_at: now + life, refresh: None, scope: None, account: None }
+}
+
+fn token(now: SystemTime, reply: &Response) -> Option<Token> {
     if !(200..300).contains(&reply.status) {
         return None;
     }
@@ -82,6 +84,9 @@ struct TokenBody {
     access_token: Secret<String>,
     token_type: Option<String>,
     expires_in: Option<Value>,
+    /// In place of `expires_in` at App Service: seconds of Unix time.
+    expires_on: Option<Value>,
+    id_token: Option<Secret<String>>,
     refresh_token: Option<Secret<String>>,
     scope: Option<String>,
 }
@@ -91,8 +96,10 @@ impl TokenBody {
         if self.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
             return None;
         }
-        let life = self.expires_in.as_ref().and_then(life).unwrap_or(UNTOLD_LIFE);
+        let until = || until(number(self.expires_on.as_ref()?)?, now);
+        let life = self.expires_in.as_ref().and_then(life).or_else(until).unwrap_or(UNTOLD_LIFE);
         Some(Token {
+            account: self.id_token.as_ref().and_then(account),
             // Anything else would end a field of the SASL message that carries it.
             access: Some(self.access_token).filter(is_visible)?,
             expires_at: now.checked_add(life).unwrap_or(now),
@@ -107,13 +114,29 @@ fn is_visible(token: &Secret<String>) -> bool {
     !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Who signed in, by the ID token. It came straight from the token endpoint over TLS, so that its
+/// signature says nothing new (OpenID Connect Core 1.0 section 3.1.3.7).
+fn account(id_token: &Secret<String>) -> Option<String> {
+    Claims::read(id_token)?.account().map(str::to_owned)
+}
+
 fn life(value: &Value) -> Option<Duration> {
-    let seconds = match value {
+    number(value).map(|seconds| bounded(seconds, SHORTEST_LIFE, LONGEST_LIFE))
+}
+
+/// The life of what ends at this Unix time.
+fn until(end: f64, now: SystemTime) -> Option<Duration> {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(bounded(end - now.as_secs_f64(), SHORTEST_LIFE, LONGEST_LIFE))
+}
+
+fn number(value: &Value) -> Option<f64> {
+    let number: f64 = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse().ok()?,
         _ => return None,
     };
-    seconds.is_finite().then(|| bounded(seconds, SHORTEST_LIFE, LONGEST_LIFE))
+    number.is_finite().then_some(number)
 }
 
 /// `Retry-After` (RFC 9110 section 10.2.3) in seconds, which Microsoft gives with fractions. Its other
@@ -168,6 +191,12 @@ fn refused(status: u16, body: &ErrorBody) -> Failure {
     };
     let failure = complaint.judge();
     if is_transient(status) { failure.transient() } else { failure }
+}
+
+/// What an authority said by way of a browser (RFC 6749 section 4.1.2.1).
+pub(super) fn declined(error: &str, description: &str) -> Failure {
+    let aadsts = aadsts(description);
+    Complaint { error, aadsts, description, correlation: "" }.judge()
 }
 
 /// The number in `AADSTS700016: Application ...`.

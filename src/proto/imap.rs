@@ -17,6 +17,7 @@ pub const PROTOCOL: Protocol = Protocol {
     upstream_security: &[Security::Implicit, Security::Plain],
     downstream: |terms| Box::new(downstream::Downstream::new(terms)),
     upstream: |terms| Box::new(upstream::Upstream::new(terms)),
+    rehearsal: None,
 };
 
 /// What every service honours, offered while nothing is known of the upstreams.

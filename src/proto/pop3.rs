@@ -16,6 +16,7 @@ pub const PROTOCOL: Protocol = Protocol {
     upstream_security: &[Security::Implicit, Security::StartTls, Security::Plain],
     downstream: |terms| Box::new(downstream::Downstream::new(terms)),
     upstream: |terms| Box::new(upstream::Upstream::new(terms)),
+    rehearsal: None,
 };
 
 /// What nearly every service honours, offered while nothing is known of the upstreams.

@@ -3,6 +3,8 @@
 mod downstream;
 pub mod grammar;
 pub mod headers;
+mod rehearsal;
+mod replies;
 pub mod submission;
 mod upstream;
 pub mod verdict;
@@ -17,6 +19,7 @@ pub const PROTOCOL: Protocol = Protocol {
     upstream_security: &[Security::StartTls, Security::Implicit, Security::Plain],
     downstream: |terms| Box::new(downstream::Downstream::new(terms)),
     upstream: |terms| Box::new(upstream::Upstream::new(terms)),
+    rehearsal: Some(|sender, limits| Box::new(rehearsal::Rehearsal::new(sender, limits))),
 };
 
 /// What nearly every service honours, offered while nothing is known of the upstreams.

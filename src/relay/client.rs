@@ -2,25 +2,27 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tracing::{debug, info, warn};
 
 use super::Entrance;
 use crate::proto::{
     Cause, Clearance, Downstream, DownstreamTerms, Offer, Privacy, Protocol, Ready, Refusal,
 };
-use crate::wire::{Halt, Handshake, Wire};
+use crate::wire::{Halt, Handshake, Socket, Wire};
 
 /// A client that has no mailbox yet.
 pub(super) struct Client<'a> {
     wire: Wire,
     session: Box<dyn Downstream>,
     entrance: &'a Entrance,
+    privacy: Privacy,
 }
 
 impl<'a> Client<'a> {
-    pub(super) fn new(stream: TcpStream, entrance: &'a Entrance, terms: DownstreamTerms) -> Self {
-        Self { wire: Wire::new(stream), session: (entrance.protocol.downstream)(terms), entrance }
+    pub(super) fn new(socket: Socket, entrance: &'a Entrance, terms: DownstreamTerms) -> Self {
+        let privacy = terms.privacy;
+        let session = (entrance.protocol.downstream)(terms);
+        Self { wire: Wire::new(socket), session, entrance, privacy }
     }
 
     pub(super) fn protocol(&self) -> &'static Protocol {
@@ -29,11 +31,11 @@ impl<'a> Client<'a> {
 
     /// Step 2.
     pub(super) async fn start_tls(&mut self, patience: Duration) -> Result<(), Halt> {
-        if self.entrance.privacy != Privacy::Tls {
+        if self.privacy != Privacy::Tls {
             return Ok(());
         }
         let handshake = Handshake::Accept(self.entrance.identity.as_ref());
-        tokio::time::timeout(patience, self.wire.start_tls(&handshake))
+        tokio::time::timeout(patience, Box::pin(self.wire.start_tls(&handshake)))
             .await
             .unwrap_or(Err(Halt::TimedOut))
     }
@@ -116,8 +118,9 @@ pub(super) fn report(refusal: &Refusal) {
         | Cause::UpstreamProtocol
         | Cause::AuthorityUnavailable
         | Cause::StartTlsInjection => warn!(cause = ?refusal.cause, reason, "refused"),
-        Cause::LoginRejected
-        | Cause::NotAuthorized
+        // It has a line of its own.
+        Cause::LoginRejected => debug!(cause = ?refusal.cause, reason, "refused"),
+        Cause::NotAuthorized
         | Cause::UpstreamUnavailable
         | Cause::TooManyConnections
         | Cause::TooManyBadCommands

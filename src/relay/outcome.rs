@@ -17,7 +17,7 @@ pub(super) fn no_service(protocol: &Protocol, mailbox: &Mailbox) -> Refusal {
 }
 
 /// What went wrong between gatepost and the mail host, as far as the session didn't say it itself.
-pub(super) fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
+pub(crate) fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
     let Service { host, port, .. } = service;
     let unreachable =
         |what: String| Refusal::new(Cause::UpstreamUnreachable, format!("{host}:{port} {what}"));

@@ -1,118 +1,154 @@
 //! The store as a directory: one file a mailbox, replaced as a whole.
 
-use std::fs::{self, DirBuilder};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use super::{Record, Trouble, seal};
-
-/// The beginning of a name of a file that isn't finished. No mailbox's file begins so.
-const UNFINISHED: &str = "%unfinished-";
-
-/// More than the writing of a few hundred bytes takes on the slowest disk.
-const WORK: Duration = Duration::from_secs(60);
+use super::files::{self, Lock, check_private, trouble};
+use super::keyring::Keyring;
+use super::seal::{self, Content};
+use super::{KeySource, Record, Trouble};
 
 /// The longest part of an address in a file name: file systems end names at 255 bytes.
 const LONGEST_NAME: usize = 150;
 
+/// What the names of records end in.
+pub(super) const SUFFIX: &str = ".json";
+
 /// A directory of refresh tokens.
 ///
 /// Its calls wait for the disk. Each file is replaced by renaming a finished one over it, so that a
-/// crash leaves the old record or the new one. Processes may share the directory: the last write
-/// of a mailbox's record wins.
+/// crash leaves the old record or the new one. Processes may share the directory.
 #[derive(Clone, Debug)]
 pub struct Store {
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
+    pub(super) keyring: Keyring,
+}
+
+/// What became of a record that succeeds another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// It is on the disk.
+    Written,
+    /// Somebody else has written one since, a sign-in as a rule, and that one stays.
+    Overtaken,
 }
 
 impl Store {
-    /// The store in `directory`, which is made if need be, for the owner alone.
+    /// The store in `directory`, which is made if need be, for the owner alone. Records are sealed
+    /// with a key that is made with the first one and kept beside them.
     ///
     /// # Errors
     /// [`Trouble::Io`] where it can't be made or listed; [`Trouble::Exposed`] where others may write
     /// to it, and so put their records in place of ours.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, Trouble> {
+        Self::open_with(directory, KeySource::Generated)
+    }
+
+    /// The same, with keys from elsewhere.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open), and [`Trouble::Keys`] where the source holds none.
+    pub fn open_with(directory: impl Into<PathBuf>, keys: KeySource) -> Result<Self, Trouble> {
         let directory = directory.into();
-        private_builder().create(&directory).map_err(trouble("can't make", &directory))?;
-        let metadata = fs::metadata(&directory).map_err(trouble("can't read", &directory))?;
-        if mode(&metadata) & 0o022 != 0 {
-            return Err(Trouble::Exposed { path: directory, mode: 0o700 });
-        }
-        sweep(&directory).map_err(trouble("can't list", &directory))?;
-        Ok(Self { directory })
+        files::prepare(&directory)?;
+        let keyring = Keyring::new(&directory, keys);
+        keyring.read()?;
+        Ok(Self { directory, keyring })
     }
 
     /// The record of `mailbox`, if it has one.
     ///
     /// # Errors
-    /// Any [`Trouble`]. A damaged record is renamed, so that the mailbox has none the next time.
+    /// Any [`Trouble`]. A damaged record is renamed, so that the mailbox has none the next time; one
+    /// under a key that isn't here stays, since the key may come back.
     pub fn load(&self, mailbox: &str) -> Result<Option<Record>, Trouble> {
         let mailbox = mailbox.to_lowercase();
-        let path = self.path(&mailbox);
-        let metadata = match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            result => result.map_err(trouble("can't read", &path))?,
-        };
-        if mode(&metadata) & 0o077 != 0 {
-            return Err(Trouble::Exposed { path, mode: 0o600 });
+        if let Ok(record) = self.read(&mailbox)? {
+            return Ok(record);
         }
-        let sealed = fs::read(&path).map(Zeroizing::new).map_err(trouble("can't read", &path))?;
-        seal::open(&mailbox, sealed)
-            .and_then(|record| Record::decode(&mailbox, &record))
-            .map(Some)
-            .map_err(|reason| set_aside(&path, reason))
+        let _lock = self.lock(&self.path(&mailbox))?;
+        self.read_or_set_aside(&mailbox)
     }
 
-    /// Writes `record` in place of its mailbox's former one. On return it is on the disk.
+    /// Writes `record` in place of its mailbox's former one, whatever that is. On return it is on the
+    /// disk.
     ///
     /// # Errors
-    /// [`Trouble::Io`]; the former record is then untouched.
+    /// Any [`Trouble`] but that of a damaged record; the former one is then untouched.
     pub fn save(&self, record: &Record) -> Result<(), Trouble> {
         let mailbox = record.mailbox.to_lowercase();
-        let path = self.path(&mailbox);
-        let record = Record { mailbox: mailbox.clone(), ..record.clone() };
-        record
-            .encode()
-            .map_err(io::Error::from)
-            .and_then(|bytes| self.replace(&path, &seal::seal(&mailbox, bytes)))
+        let _lock = self.lock(&self.path(&mailbox))?;
+        self.write(&mailbox, record)
+    }
+
+    /// Writes `record` as [`save`](Self::save) does, if the mailbox's record still is `former`.
+    ///
+    /// # Errors
+    /// As of [`save`](Self::save).
+    pub fn succeed(&self, former: Option<&Record>, record: &Record) -> Result<Saved, Trouble> {
+        let mailbox = record.mailbox.to_lowercase();
+        let _lock = self.lock(&self.path(&mailbox))?;
+        // A record that nobody can read any more is nobody's.
+        let present = self.read(&mailbox)?.unwrap_or(None);
+        if present.is_some() && present.as_ref() != former {
+            return Ok(Saved::Overtaken);
+        }
+        self.write(&mailbox, record).map(|()| Saved::Written)
+    }
+
+    /// The lock that the record at `path` is changed under. A few serve for all mailboxes; with one
+    /// alone, a thousand renewals at once would wait for the disk in a row.
+    pub(super) fn lock(&self, path: &Path) -> Result<Lock, Trouble> {
+        let name = path.file_name().unwrap_or_default();
+        let shard = Sha256::digest(name.as_encoded_bytes())[0] & 0x0f;
+        files::lock(&self.directory, &format!("records-{shard:x}"))
+    }
+
+    pub(super) fn read_or_set_aside(&self, mailbox: &str) -> Result<Option<Record>, Trouble> {
+        self.read(mailbox)?.map_err(|reason| set_aside(&self.path(mailbox), reason))
+    }
+
+    /// The record, or what is wrong with it.
+    fn read(&self, mailbox: &str) -> Result<Result<Option<Record>, String>, Trouble> {
+        let path = self.path(mailbox);
+        let file = match fs::read(&path).map(Zeroizing::new) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(None)),
+            result => result.map_err(trouble("can't read", &path))?,
+        };
+        check_private(&path)?;
+        let content = match seal::read(file) {
+            Ok(content) => content,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let record = match content {
+            Content::Clear(record) => Ok(record),
+            Content::Sealed(envelope) => {
+                let Some(key) = self.keyring.named(&envelope.key)? else {
+                    return Err(Trouble::UnknownKey { path, key: envelope.key });
+                };
+                envelope.open(mailbox, &key)
+            }
+        };
+        Ok(record.and_then(|record| Record::decode(mailbox, &record)).map(Some))
+    }
+
+    pub(super) fn write(&self, mailbox: &str, record: &Record) -> Result<(), Trouble> {
+        let path = self.path(mailbox);
+        let record = Record { mailbox: mailbox.to_owned(), ..record.clone() };
+        let keys = self.keyring.current()?;
+        let key = keys.first().ok_or_else(|| io::Error::other("there is no key"));
+        key.and_then(|key| seal::seal(key, mailbox, &record.encode()?))
+            .and_then(|bytes| files::replace(&path, &bytes))
             .map_err(trouble("can't write", &path))
     }
 
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        // tempfile makes its files for the owner alone.
-        let mut file: NamedTempFile =
-            tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.directory)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        sync_directory(&self.directory)
-    }
-
-    fn path(&self, mailbox: &str) -> PathBuf {
+    pub(super) fn path(&self, mailbox: &str) -> PathBuf {
         self.directory.join(file_name(mailbox))
     }
-}
-
-/// Removes what a crash left between write and rename: it holds a token, and nobody will read it. A
-/// young file may be another process's work.
-fn sweep(directory: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) && is_old(&entry) {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-fn is_old(entry: &fs::DirEntry) -> bool {
-    let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
-    modified.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > WORK)
 }
 
 /// A name that no address can lead out of the directory with, and no two addresses share: all but
@@ -132,11 +168,11 @@ fn file_name(mailbox: &str) -> String {
         name.push_str("%~");
         name.extend(digest.iter().map(|byte| format!("{byte:02x}")));
     }
-    name + ".json"
+    name + SUFFIX
 }
 
 /// Keeps a damaged record for whoever wants to look into it, out of the way of the next one.
-fn set_aside(path: &Path, reason: String) -> Trouble {
+pub(super) fn set_aside(path: &Path, reason: String) -> Trouble {
     let aside = path.with_extension("json.damaged");
     match fs::rename(path, &aside) {
         Ok(()) => Trouble::Damaged { aside, reason },
@@ -144,50 +180,6 @@ fn set_aside(path: &Path, reason: String) -> Trouble {
             Trouble::Io { doing: "can't set aside the damaged", path: path.into(), source }
         }
     }
-}
-
-fn trouble(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Trouble {
-    let path = path.to_owned();
-    move |source| Trouble::Io { doing, path, source }
-}
-
-#[cfg(unix)]
-fn private_builder() -> DirBuilder {
-    use std::os::unix::fs::DirBuilderExt;
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder
-}
-
-#[cfg(not(unix))]
-fn private_builder() -> DirBuilder {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    builder
-}
-
-#[cfg(unix)]
-fn mode(metadata: &fs::Metadata) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode()
-}
-
-/// Elsewhere access is the directory's inherited control list, which this program doesn't judge.
-#[cfg(not(unix))]
-fn mode(_metadata: &fs::Metadata) -> u32 {
-    0
-}
-
-/// Without it the new name may be gone after a power cut, though the file's contents are not.
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    fs::File::open(directory)?.sync_all()
-}
-
-/// Other systems have no way to ask for it.
-#[cfg(not(unix))]
-fn sync_directory(_directory: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

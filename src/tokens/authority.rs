@@ -1,71 +1,37 @@
-//! The way to an authority: HTTP, bounded in time and size, and what its failures mean.
+//! The way to a token: does what a grant wants until that has one.
 
-use std::error::Error;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, Url};
-use tokio::time::{Instant, timeout_at};
-use zeroize::Zeroizing;
+use reqwest::Method;
+use tokio::time::sleep;
 
-use super::{Clock, Errand, Miss};
-use crate::oauth::{Ask, Class, Failure, Reply, Request, Token, Wish};
+use super::http::{Http, Limits};
+use super::{Clock, Errand, Miss, program};
+use crate::oauth::discovery::{self, Metadata};
+use crate::oauth::{
+    Application, Ask, Class, Entropy, Exchange, Failure, Grant, Owner, Prompt, Reply, Request,
+    SignIn, Token, Wish,
+};
 use crate::secret::Secret;
 
-const WAIT: &str = "Nothing to do: it will be asked again";
-
-/// The bounds of a token request.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// How long a TCP and TLS connection to the authority may take.
-    pub connect: Duration,
-    /// How long the authority may be silent, before its headers and between two parts of its body.
-    pub silence: Duration,
-    /// How long all of it may take.
-    pub total: Duration,
-    /// The longest body. Octets.
-    pub body: usize,
-}
-
-impl Default for Limits {
-    /// An authority answers within a second or is in trouble, and mail clients wait half a minute for
-    /// the verdict on a login. Replies are some 5 KiB; four times 64 KiB is room for tokens with every
-    /// group of a large tenant in them.
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            silence: Duration::from_secs(15),
-            total: Duration::from_secs(25),
-            body: 256 * 1024,
-        }
-    }
-}
-
-/// A client for token requests. It follows no redirect: a token endpoint doesn't move, and what it is
-/// sent isn't for others.
-///
-/// # Errors
-/// What reqwest makes of `tls`, which must be of the rustls that it was built with.
-pub fn http_client(tls: rustls::ClientConfig, limits: &Limits) -> reqwest::Result<Client> {
-    Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(Policy::none())
-        .connect_timeout(limits.connect)
-        .read_timeout(limits.silence)
-        .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
-        .build()
-}
+/// How long an issuer's metadata is gone by: it changes once in years, and a change is announced.
+const METADATA_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Who is asked for tokens.
-pub(super) struct Authority {
-    http: Client,
+pub struct Authority {
+    http: Http,
     limits: Limits,
     clock: Clock,
+    /// What issuers said of themselves, and when. Bounded by the configuration.
+    issuers: Mutex<HashMap<String, (SystemTime, Metadata)>>,
 }
 
 impl Authority {
-    pub(super) fn new(http: Client, limits: Limits, clock: Clock) -> Self {
-        Self { http, limits, clock }
+    /// An authority that is asked over `http`.
+    pub fn new(http: Http, limits: Limits, clock: Clock) -> Self {
+        Self { http, limits, clock, issuers: Mutex::default() }
     }
 
     /// Does what the errand's grant wants until it has a token.
@@ -74,89 +40,114 @@ impl Authority {
         errand: &Errand,
         refresh_token: Option<Secret<String>>,
     ) -> Result<Token, Miss> {
-        let ask = Ask { scope: errand.scope.clone(), refresh_token };
-        let mut exchange = (errand.grant.begin)(&errand.application, &ask).map_err(Miss::Known)?;
+        let application = self.located(&errand.application).await.map_err(Miss::Answered)?;
+        let password = errand.seed.clone().filter(|_| errand.grant.owner == Owner::Unattended);
+        let ask = Ask {
+            scope: errand.scope.clone(),
+            mailbox: errand.mailbox.clone().unwrap_or_default(),
+            refresh_token,
+            password,
+            entropy: entropy().map_err(Miss::Known)?,
+        };
+        let exchange = (errand.grant.begin)(&application, &ask).map_err(Miss::Known)?;
+        self.drive(exchange, async |_| Err(nobody_here())).await.map_err(Miss::Answered)
+    }
+
+    /// Lets a person sign in the way of `grant`, and returns the tokens that come of it. `show` tells
+    /// the person what to do. In [`Prompt::Browser`]'s case it waits for the browser's return and says
+    /// where to (see [`Reply::Redirected`]); it is called again where that was no answer.
+    ///
+    /// # Errors
+    /// Why nobody is signed in, in the operator's words.
+    pub async fn sign_in(
+        &self,
+        application: &Arc<Application>,
+        grant: &Grant,
+        sign_in: &SignIn,
+        show: impl AsyncFnMut(Prompt) -> Result<Option<Secret<String>>, Failure>,
+    ) -> Result<Token, Failure> {
+        let begin = grant.sign_in.ok_or_else(|| {
+            let meaning = format!("nobody can sign in by the grant {}", grant.name);
+            Failure::new(Class::Configure, meaning, "Sign in by authorization_code or device_code")
+        })?;
+        let application = self.located(application).await?;
+        self.drive(begin(&application, sign_in)?, show).await
+    }
+
+    async fn drive(
+        &self,
+        mut exchange: Box<dyn Exchange>,
+        mut show: impl AsyncFnMut(Prompt) -> Result<Option<Secret<String>>, Failure>,
+    ) -> Result<Token, Failure> {
         let mut reply = None;
         loop {
-            match exchange.advance((self.clock)(), reply.as_ref()).map_err(Miss::Answered)? {
-                Wish::Post(request) => {
-                    reply = Some(self.post(&request).await.map_err(Miss::Answered)?);
-                }
+            let done = match exchange.advance((self.clock)(), reply.take())? {
                 Wish::Granted(token) => return Ok(token),
-            }
+                Wish::Show(prompt) => show(prompt).await?.map(Reply::Redirected).map(Ok),
+                Wish::Wait(pause) => {
+                    sleep(pause).await;
+                    None
+                }
+                Wish::Post(request) => Some(self.send(Method::POST, &request).await),
+                Wish::Get(request) => Some(self.send(Method::GET, &request).await),
+                Wish::Read(path) => Some(program::read(&path).await.map(Reply::Content)),
+                Wish::Run(words) => {
+                    let printed = program::run(&words, self.limits.total).await;
+                    Some(printed.map(Reply::Content))
+                }
+            };
+            reply = done.map(|done| done.unwrap_or_else(Reply::Failed));
         }
     }
 
-    async fn post(&self, request: &Request) -> Result<Reply, Failure> {
-        let host = host(&request.url)?;
-        let deadline = Instant::now() + self.limits.total;
-        let form: Vec<_> =
-            request.form.iter().map(|(name, value)| (*name, value.reveal().as_str())).collect();
-        let sent = self.http.post(&request.url).form(&form).send();
-        let response = timeout_at(deadline, sent)
-            .await
-            .map_err(|_| silent(&host))?
-            .map_err(|error| broken(&host, &error))?;
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get(reqwest::header::RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body =
-            timeout_at(deadline, self.body(response, &host)).await.map_err(|_| silent(&host))??;
-        Ok(Reply { status, retry_after, body })
+    async fn send(&self, method: Method, request: &Request) -> Result<Reply, Failure> {
+        self.http.send(method, request, &self.limits).await.map(Reply::Http)
     }
 
-    async fn body(&self, mut response: Response, host: &str) -> Result<Secret<Vec<u8>>, Failure> {
-        let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(|error| broken(host, &error))? {
-            if body.len() + chunk.len() > self.limits.body {
-                let meaning = format!("{host} answers with more than {} octets", self.limits.body);
-                let advice = "See whether something answers in the authority's place";
-                return Err(Failure::new(Class::Retry, meaning, advice));
-            }
-            body.extend_from_slice(&chunk);
+    /// The application with its endpoints, which its issuer is asked for where it has one.
+    ///
+    /// # Errors
+    /// What the issuer doesn't tell.
+    pub async fn located(
+        &self,
+        application: &Arc<Application>,
+    ) -> Result<Arc<Application>, Failure> {
+        let Some(issuer) = &application.issuer else {
+            return Ok(Arc::clone(application));
+        };
+        if let Some(metadata) = self.remembered(issuer) {
+            return Ok(Arc::new(metadata.complete(application)));
         }
-        Ok(Secret::new(std::mem::take(&mut *body)))
+        let response =
+            self.http.send(Method::GET, &discovery::request(issuer), &self.limits).await?;
+        let metadata = Metadata::read(issuer, &response)?;
+        let complete = Arc::new(metadata.complete(application));
+        let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+        issuers.insert(issuer.clone(), ((self.clock)(), metadata));
+        Ok(complete)
+    }
+
+    fn remembered(&self, issuer: &str) -> Option<Metadata> {
+        let issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (asked, metadata) = issuers.get(issuer)?;
+        let fresh = (self.clock)().duration_since(*asked).is_ok_and(|age| age < METADATA_LIFE);
+        fresh.then(|| metadata.clone())
     }
 }
 
-fn host(url: &str) -> Result<String, Failure> {
-    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    host.ok_or_else(|| {
-        Failure::new(
-            Class::Configure,
-            "the token endpoint isn't a URL with a host",
-            "Correct the token endpoint's URL",
-        )
-    })
+/// Randomness for one exchange.
+///
+/// # Errors
+/// The system gives none.
+pub fn entropy() -> Result<Entropy, Failure> {
+    let mut octets = [0; 64];
+    getrandom::fill(&mut octets).map_err(|error| {
+        let meaning = format!("the system gives no random numbers: {error}");
+        Failure::new(Class::Retry, meaning, "Look after the system")
+    })?;
+    Ok(Secret::new(octets))
 }
 
-fn silent(host: &str) -> Failure {
-    Failure::new(Class::Retry, format!("{host} doesn't answer in time"), WAIT)
-}
-
-/// What went wrong on the way, told apart as an operator has to look in different places for it.
-fn broken(host: &str, error: &reqwest::Error) -> Failure {
-    let links: Vec<_> = std::iter::successors(error.source(), |link| behind(*link)).collect();
-    let tls = links.iter().find_map(|link| link.downcast_ref::<rustls::Error>());
-    let reason = links.last().map(ToString::to_string).unwrap_or_default();
-    let (meaning, advice) = if let Some(tls) = tls {
-        (format!("TLS with {host} fails: {tls}"), "Check this host's clock and trusted authorities")
-    } else if links.iter().any(|link| link.to_string().starts_with("dns error")) {
-        (format!("the name {host} can't be resolved: {reason}"), "Check this host's DNS")
-    } else if error.is_timeout() && error.is_connect() {
-        (format!("{host} can't be reached in time"), "Check network, firewall and HTTP proxy")
-    } else if error.is_timeout() {
-        return silent(host);
-    } else if error.is_connect() {
-        (format!("{host} can't be reached: {reason}"), "Check network, firewall and HTTP proxy")
-    } else {
-        (format!("the connection to {host} broke: {reason}"), WAIT)
-    };
-    Failure::new(Class::Retry, meaning, advice)
-}
-
-/// What lies behind an error. Of an I/O error made of another one, `source` passes over that one.
-fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    let made_of = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    made_of.map(|inner| inner as _).or_else(|| error.source())
+fn nobody_here() -> Failure {
+    Failure::new(Class::SignIn, "a person has to sign in", "Sign in with the mailbox's account")
 }

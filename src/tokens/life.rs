@@ -6,19 +6,16 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 use super::{Again, Miss, Origin};
+use crate::mailbox::Margin;
 use crate::oauth::{Class, Failure, Token};
 use crate::secret::Secret;
 
 /// A token that ends sooner isn't shown any more: it has to survive dial and login, and two clocks.
 const SPENT: Duration = Duration::from_secs(30);
 
-/// With less left, a login waits for the successor. Exchange's high volume service refuses tokens in
-/// their last ten minutes.
-const SHORT: Duration = Duration::from_secs(600);
-
-/// With less left, the next use renews. Above [`SHORT`] by enough for a mailbox that is polled every
-/// five minutes never to wait. For long lives half of it counts instead: an IMAP session ends with its
-/// token, so the freshest opens it.
+/// With less left, the next use renews. Above the margins of services by enough for a mailbox that is
+/// polled every five minutes never to wait. For long lives half of it counts instead: an IMAP session
+/// ends with its token, so the freshest opens it.
 const EARLY: Duration = Duration::from_secs(900);
 
 /// A token refused before this age is kept. One forced renewal a minute and key is far from what
@@ -73,15 +70,6 @@ pub(super) struct Held {
     renew_at: SystemTime,
 }
 
-/// How far a token's life has gone.
-#[derive(Debug, PartialEq, Eq)]
-enum Age {
-    Fresh,
-    Due,
-    Short,
-    Spent,
-}
-
 /// What a fetch came to, for everyone who waits.
 pub(super) type Outcome = Result<(Held, Origin), Failure>;
 
@@ -89,6 +77,8 @@ pub(super) type Outcome = Result<(Held, Origin), Failure>;
 pub(super) enum Answer {
     Now(Outcome),
     Later(Flight),
+    /// The successor, if it comes soon: the token at hand is good, but opens a shorter session.
+    Rather(Flight, Held),
 }
 
 /// A request under way, as those who wait for it see it.
@@ -99,10 +89,11 @@ pub(super) struct Flight(watch::Receiver<Option<Outcome>>);
 pub(super) struct Settle(watch::Sender<Option<Outcome>>);
 
 impl Slot {
-    /// The answer at `now`. With a [`Settle`], the caller has to make the request.
-    pub(super) fn ask(&self, now: SystemTime) -> (Option<Settle>, Answer) {
+    /// The answer at `now` for a service of this margin. With a [`Settle`], the caller has to make the
+    /// request.
+    pub(super) fn ask(&self, now: SystemTime, margin: Margin) -> (Option<Settle>, Answer) {
         let mut state = self.lock();
-        let (settle, life, answer) = std::mem::take(&mut state.life).ask(now);
+        let (settle, life, answer) = std::mem::take(&mut state.life).ask(now, margin);
         state.life = life;
         (settle, answer)
     }
@@ -116,27 +107,32 @@ impl Slot {
         again
     }
 
+    /// Has the authority asked again although it said no: what it would be asked with is new.
+    pub(super) fn reconsider(&self) {
+        let mut state = self.lock();
+        if matches!(state.life, Life::Denied { .. }) {
+            state.life = Life::Unknown;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Life {
-    fn ask(self, now: SystemTime) -> (Option<Settle>, Self, Answer) {
+    fn ask(self, now: SystemTime, margin: Margin) -> (Option<Settle>, Self, Answer) {
         match self {
             Self::Asked(flight) if !flight.is_lost() => {
                 let answer = Answer::Later(flight.clone());
                 (None, Self::Asked(flight), answer)
             }
-            Self::Renewing(held, flight) if flight.is_lost() => Self::Held(held).ask(now),
+            Self::Renewing(held, flight) if flight.is_lost() => Self::Held(held).ask(now, margin),
             Self::Renewing(held, flight) => {
-                let answer = match held.age(now) {
-                    Age::Fresh | Age::Due => held.now(),
-                    Age::Short | Age::Spent => Answer::Later(flight.clone()),
-                };
+                let answer = held.answer(&flight, now, margin);
                 (None, Self::Renewing(held, flight), answer)
             }
-            Self::Held(held) => held.ask(now),
+            Self::Held(held) => held.ask(now, margin),
             Self::Denied { failure, since, until } if (since..until).contains(&now) => {
                 let answer = Answer::Now(Err(failure.clone()));
                 (None, Self::Denied { failure, since, until }, answer)
@@ -182,7 +178,7 @@ impl State {
         let until = now + self.pause(miss.failure());
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         match (std::mem::take(&mut self.life), miss) {
-            (Life::Renewing(mut held, _), _) if held.age(now) != Age::Spent => {
+            (Life::Renewing(mut held, _), _) if !held.is_spent(now) => {
                 held.renew_at = until;
                 self.life = Life::Held(held.clone());
                 Ok((held, Origin::Cached))
@@ -219,36 +215,42 @@ impl Held {
         }
     }
 
-    fn ask(self, now: SystemTime) -> (Option<Settle>, Life, Answer) {
-        let (answer, (settle, flight)) = match self.age(now) {
-            Age::Fresh => {
-                let answer = self.now();
-                return (None, Life::Held(self), answer);
-            }
-            Age::Due => (Some(self.now()), take_off()),
-            Age::Short | Age::Spent => (None, take_off()),
-        };
-        let answer = answer.unwrap_or_else(|| Answer::Later(flight.clone()));
+    fn ask(self, now: SystemTime, margin: Margin) -> (Option<Settle>, Life, Answer) {
+        if !self.is_spent(now) && now < self.renew_at {
+            let answer = self.now();
+            return (None, Life::Held(self), answer);
+        }
+        let (settle, flight) = take_off();
+        let answer = self.answer(&flight, now, margin);
         (Some(settle), Life::Renewing(self, flight), answer)
+    }
+
+    /// What a login gets while the successor is under way.
+    fn answer(&self, flight: &Flight, now: SystemTime, margin: Margin) -> Answer {
+        let life = self.life();
+        let left = self.expires_at.duration_since(now).unwrap_or_default();
+        match margin {
+            _ if self.is_spent(now) => Answer::Later(flight.clone()),
+            Margin::Half if left > life / 2 => self.now(),
+            Margin::Half => Answer::Rather(flight.clone(), self.clone()),
+            // An authority that gives short lives can't be asked at every login.
+            Margin::Least(least) if left >= least.min(life / 2) => self.now(),
+            Margin::Least(_) => Answer::Later(flight.clone()),
+        }
     }
 
     fn now(&self) -> Answer {
         Answer::Now(Ok((self.clone(), Origin::Cached)))
     }
 
-    fn age(&self, now: SystemTime) -> Age {
-        let life = self.expires_at.duration_since(self.obtained_at).unwrap_or_default();
+    fn is_spent(&self, now: SystemTime) -> bool {
         let left = self.expires_at.duration_since(now).unwrap_or_default();
         // Before it was obtained: the clock was set back, and by how much nobody knows.
-        if now < self.obtained_at || left <= SPENT.min(life / 10) {
-            Age::Spent
-        } else if now < self.renew_at {
-            Age::Fresh
-        } else if left < SHORT.min(life / 4) {
-            Age::Short
-        } else {
-            Age::Due
-        }
+        now < self.obtained_at || left <= SPENT.min(self.life() / 10)
+    }
+
+    fn life(&self) -> Duration {
+        self.expires_at.duration_since(self.obtained_at).unwrap_or_default()
     }
 
     fn is_young(&self, now: SystemTime) -> bool {

@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::{Halt, Handshake, Wire};
+use super::{Halt, Handshake, Proxy, Wire};
 use crate::proto::Security;
 use crate::tls::Trust;
 
@@ -21,6 +21,8 @@ pub enum Unreachable {
     Name(io::Error),
     /// No address answers; the last one's error.
     Connect(io::Error),
+    /// The proxy on the way to it can't be reached, or doesn't lead there.
+    Proxy(io::Error),
     /// The TLS handshake failed.
     Tls(io::Error),
     /// None of it was done in time.
@@ -40,6 +42,10 @@ impl fmt::Display for Unreachable {
                 f,
                 "no address of it takes a connection ({error}); check the port and the firewall"
             ),
+            Self::Proxy(error) => write!(
+                f,
+                "the proxy doesn't lead there ({error}); check [proxy], or add the host to its `no_proxy`"
+            ),
             Self::Tls(error) => write!(
                 f,
                 "TLS with it fails ({error}); if something on the way replaces certificates, name its root in `ca_file`"
@@ -58,7 +64,8 @@ impl fmt::Display for Unreachable {
 /// The wait before the next address is tried beside the ones under way (RFC 8305 section 8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to `host`, and puts TLS on the wire where `security` is implicit. `patience` bounds it all.
+/// Connects to `host`, through `proxy` if that serves it, and puts TLS on the wire where `security` is
+/// implicit. `patience` bounds it all.
 ///
 /// # Errors
 /// [`Unreachable`] says which part failed.
@@ -66,16 +73,31 @@ pub async fn dial(
     (host, port): (&str, u16),
     security: Security,
     trust: &Trust,
+    proxy: Option<&Proxy>,
     patience: Duration,
 ) -> Result<Wire, Unreachable> {
     let work = async {
-        let mut wire = Wire::new(connect(resolve(host, port, security).await?).await?);
+        let stream = match proxy.filter(|proxy| proxy.serves(host)) {
+            Some(proxy) => through(proxy, host, port).await.map_err(Unreachable::Proxy)?,
+            None => connect(resolve(host, port, security).await?).await?,
+        };
+        let mut wire = Wire::new(stream);
         if security == Security::Implicit {
             wire.start_tls(&Handshake::Connect(trust, host)).await.map_err(handshake_error)?;
         }
         Ok(wire)
     };
     timeout(patience, work).await.unwrap_or(Err(Unreachable::TimedOut))
+}
+
+async fn through(proxy: &Proxy, host: &str, port: u16) -> io::Result<TcpStream> {
+    let found = lookup_host((proxy.host.as_str(), proxy.port)).await?;
+    let mut stream = connect(interleave(found.collect())).await.map_err(|why| match why {
+        Unreachable::Connect(error) => error,
+        _ => io::ErrorKind::NotConnected.into(),
+    })?;
+    proxy.lead(&mut stream, (host, port)).await?;
+    Ok(stream)
 }
 
 fn handshake_error(halt: Halt) -> Unreachable {

@@ -197,8 +197,11 @@ impl Direction {
     ) -> Poll<Result<(), Side>> {
         SCRATCH_SPACE.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
-            match Pin::new(from).poll_read(cx, &mut buffer) {
+            match Pin::new(&mut *from).poll_read(cx, &mut buffer) {
                 Poll::Pending => {
+                    if self.unflushed {
+                        from.acknowledge();
+                    }
                     ready!(self.flush(cx, to)).map_err(Side::To)?;
                     return Poll::Pending;
                 }

@@ -1,6 +1,6 @@
 //! The initial response of XOAUTH2, and what Exchange thinks of it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -25,7 +25,12 @@ pub(crate) enum Protocol {
     Pop3,
     /// Submission.
     Smtp,
+    /// Submission to High Volume Email.
+    Hve,
 }
+
+/// What a token must have left to live for High Volume Email.
+const HVE_MARGIN: Duration = Duration::from_secs(600);
 
 /// A login that is answered with success.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +59,8 @@ pub(crate) enum Refusal {
     Unsuccessful,
     /// SMTP AUTH is switched off for the mailbox.
     SmtpDisabled,
+    /// The token is good, but not for long.
+    ExpiresSoon,
 }
 
 impl Bearer {
@@ -88,6 +95,7 @@ pub(crate) fn judge(
         Protocol::Imap => Ok(imap(&tenant, bearer, &issued)),
         Protocol::Pop3 => pop3(&tenant, bearer, &issued),
         Protocol::Smtp => smtp(&tenant, bearer, &issued),
+        Protocol::Hve => hve(&tenant, bearer, &issued),
     }
 }
 
@@ -99,6 +107,7 @@ fn permission(claims: &Claims, protocol: Protocol) -> &'static str {
         (Protocol::Pop3, Some(_)) => "POP.AccessAsUser.All",
         (Protocol::Smtp, None) => "SMTP.SendAsApp",
         (Protocol::Smtp, Some(_)) => "SMTP.Send",
+        (Protocol::Hve, _) => "Mail.Send",
     }
 }
 
@@ -137,6 +146,26 @@ fn smtp(tenant: &Tenant, bearer: &Bearer, issued: &Issued) -> Result<Admission, 
     let access =
         if account.admits(holder(&issued.claims)) { Access::Granted } else { Access::Missing };
     Ok(admission(tenant, bearer, issued.expires, access))
+}
+
+/// High Volume Email wants an application on its list, by the object id of the enterprise application, or the account's own
+/// token. Whether SMTP AUTH is on doesn't matter to it.
+fn hve(tenant: &Tenant, bearer: &Bearer, issued: &Issued) -> Result<Admission, Refusal> {
+    let account = tenant.mailbox(&bearer.user).ok_or(Refusal::Unsuccessful)?;
+    let claims = &issued.claims;
+    let listed = match &claims.address {
+        Some(person) => person.eq_ignore_ascii_case(&account.address),
+        None => tenant.app(&claims.client_id).is_some_and(|app| {
+            tenant.hve_apps.iter().any(|listed| listed.eq_ignore_ascii_case(&app.object_id))
+        }),
+    };
+    if !listed {
+        return Err(Refusal::Unsuccessful);
+    }
+    if issued.expires < SystemTime::now() + HVE_MARGIN {
+        return Err(Refusal::ExpiresSoon);
+    }
+    Ok(admission(tenant, bearer, issued.expires, Access::Granted))
 }
 
 /// Who holds the token: the person, or else the application.

@@ -23,6 +23,7 @@ pub(crate) struct Cloud {
     pub(crate) identity_header: String,
     pub(crate) tls: TlsAcceptor,
     pub(crate) submissions: crate::smtp::Submissions,
+    pub(crate) drafts: crate::graph::Drafts,
     knobs: Mutex<Knobs>,
     tenant: Mutex<Tenant>,
 }
@@ -38,6 +39,7 @@ impl Cloud {
             identity_header: crate::entropy::guid(),
             tls,
             submissions: crate::smtp::Submissions::default(),
+            drafts: crate::graph::Drafts::default(),
             knobs: Mutex::default(),
             tenant: Mutex::new(tenant),
         }

@@ -70,6 +70,10 @@ pub struct Counters {
     pub pop_logins: Counter,
     /// POP3 logins that were refused.
     pub pop_refusals: Counter,
+    /// Requests to Microsoft Graph, whatever came of them.
+    pub graph_requests: Counter,
+    /// Messages that Graph accepted with 202.
+    pub graph_messages_accepted: Counter,
     /// Messages that were accepted with 250 after DATA or BDAT LAST.
     pub messages_accepted: Counter,
     /// Recipients outside the tenant in accepted messages.

@@ -3,8 +3,13 @@
 use std::future;
 use std::io;
 
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
 use axum::{Router, serve::Listener};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, copy_bidirectional, duplex};
+
+use crate::knobs::AuthorityFailure;
 
 /// Octets between the stream and the HTTP server: no request of the protocols is larger.
 const BUFFER: usize = 64 << 10;
@@ -39,5 +44,17 @@ impl Listener for Once {
 
     fn local_addr(&self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl IntoResponse for AuthorityFailure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response =
+            (status, [(CONTENT_TYPE, "application/json")], self.body).into_response();
+        if let Some(wait) = self.retry_after.and_then(|wait| wait.parse().ok()) {
+            response.headers_mut().insert(RETRY_AFTER, wait);
+        }
+        response
     }
 }

@@ -113,6 +113,13 @@ pub struct Knobs {
     /// How long a logged-in POP3 connection may stay quiet.
     pub pop_idle_timeout: Duration,
 
+    /// An HTTP answer instead of Graph's own, such as 429 with a fractional `Retry-After`.
+    pub graph_failure: Option<AuthorityFailure>,
+    /// Wait before any answer of Graph.
+    pub graph_delay: Duration,
+    /// An application access policy keeps every application out of every mailbox.
+    pub graph_access_disabled: bool,
+
     /// The mail servers speak as Gmail's do, with the JSON challenge before a refusal.
     pub google: bool,
     /// Wait before each reply of the mail servers.
@@ -151,6 +158,11 @@ impl Knobs {
     /// The same for the managed-identity endpoints.
     pub(crate) fn take_identity_failure(&mut self) -> Option<AuthorityFailure> {
         take(&mut self.identity_failure)
+    }
+
+    /// The same for Graph.
+    pub(crate) fn take_graph_failure(&mut self) -> Option<AuthorityFailure> {
+        take(&mut self.graph_failure)
     }
 }
 
@@ -221,6 +233,9 @@ impl Default for Knobs {
             pop_sasl_line_limit: None,
             pop_auth_timeout: Duration::from_secs(60),
             pop_idle_timeout: Duration::from_secs(30 * 60),
+            graph_failure: None,
+            graph_delay: Duration::ZERO,
+            graph_access_disabled: false,
             google: false,
             mail_delay: Duration::ZERO,
             drop_after_auth: false,

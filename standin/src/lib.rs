@@ -13,8 +13,10 @@ mod certificate;
 mod cloud;
 mod codes;
 mod counters;
+mod delivery;
 mod dialogue;
 mod entropy;
+mod graph;
 mod http;
 mod identity;
 mod imap;
@@ -181,6 +183,18 @@ impl Standin {
     #[must_use]
     pub fn pop3_plain(&self) -> SocketAddr {
         self.address(Service::Pop3Plain)
+    }
+
+    /// Submission to High Volume Email with STARTTLS, as on port 587.
+    #[must_use]
+    pub fn hve(&self) -> SocketAddr {
+        self.address(Service::Hve)
+    }
+
+    /// `https://localhost:PORT` of Microsoft Graph; its paths start with `/v1.0/`.
+    #[must_use]
+    pub fn graph(&self) -> String {
+        format!("https://localhost:{}", self.address(Service::Graph).port())
     }
 
     /// The address of one service; it stays the same over [`Standin::stop`] and [`Standin::restart`].

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::authority::Authority;
 use crate::cloud::Cloud;
 use crate::dialogue::Dialogue;
-use crate::{identity, imap, pop3, smtp};
+use crate::{graph, identity, imap, pop3, smtp};
 
 /// Wait after a failed accept. Out of descriptors it would fail again at once, and spin.
 const RESPITE: Duration = Duration::from_millis(20);
@@ -37,13 +37,17 @@ pub enum Service {
     Pop3,
     /// POP3 without TLS.
     Pop3Plain,
+    /// Submission to High Volume Email, with STARTTLS.
+    Hve,
+    /// Microsoft Graph, HTTPS.
+    Graph,
     /// The endpoints of managed identities, HTTP.
     Imds,
 }
 
 impl Service {
     /// Every service, in the order of its variants.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Authority,
         Self::Imap,
         Self::Smtp,
@@ -52,6 +56,8 @@ impl Service {
         Self::SmtpPlain,
         Self::Pop3,
         Self::Pop3Plain,
+        Self::Hve,
+        Self::Graph,
         Self::Imds,
     ];
 }
@@ -170,11 +176,11 @@ async fn serve(
     let counters = &cloud.counters;
     match service {
         Service::Imap | Service::ImapPlain => counters.imap_connections.increment(),
-        Service::Smtp | Service::Smtps | Service::SmtpPlain => {
+        Service::Smtp | Service::Smtps | Service::SmtpPlain | Service::Hve => {
             counters.smtp_connections.increment();
         }
         Service::Pop3 | Service::Pop3Plain => counters.pop_connections.increment(),
-        Service::Authority | Service::Imds => {}
+        Service::Authority | Service::Imds | Service::Graph => {}
     }
     let _ = converse(service, stream, peer, cloud, authority).await;
 }
@@ -202,6 +208,8 @@ async fn converse(
         Service::SmtpPlain => smtp::serve(stream, peer, cloud).await,
         Service::Pop3 => pop3::serve(tls.accept(stream).await?, cloud).await,
         Service::Pop3Plain => pop3::serve(stream, cloud).await,
+        Service::Hve => smtp::serve_hve(stream, peer, cloud).await,
+        Service::Graph => graph::serve(tls.accept(stream).await?, cloud).await,
         Service::Imds => identity::serve(stream, cloud).await,
     }
 }

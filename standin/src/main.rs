@@ -84,6 +84,8 @@ fn description(standin: &Standin, tenant: &Tenant, ca: Option<&Path>) -> Value {
         "imap_plain": standin.imap_plain(),
         "pop3": standin.pop3(),
         "pop3_plain": standin.pop3_plain(),
+        "hve": standin.hve(),
+        "graph": standin.graph(),
         "smtp": standin.smtp(),
         "smtps": standin.smtps(),
         "smtp_plain": standin.smtp_plain(),

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 
 use crate::cloud::Cloud;
 use crate::dialogue::Dialogue;
-use session::{Ending, Security, Session};
+use session::{Ending, Product, Security, Session};
 use wire::{Stream, Wire};
 
 pub(crate) use submission::Submissions;
@@ -28,8 +28,26 @@ pub(crate) async fn serve_starttls(
     peer: SocketAddr,
     cloud: Arc<Cloud>,
 ) -> io::Result<()> {
+    serve_product(stream, peer, cloud, Product::ClientSubmission).await
+}
+
+/// The same for High Volume Email.
+pub(crate) async fn serve_hve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    cloud: Arc<Cloud>,
+) -> io::Result<()> {
+    serve_product(stream, peer, cloud, Product::HighVolume).await
+}
+
+async fn serve_product(
+    stream: TcpStream,
+    peer: SocketAddr,
+    cloud: Arc<Cloud>,
+    product: Product,
+) -> io::Result<()> {
     let dialogue = Dialogue::new(&cloud, "smtp");
-    let mut session = Session::new(&cloud, peer, Security::Clear);
+    let mut session = Session::new(&cloud, peer, (product, Security::Clear));
     let mut wire = Wire::new(stream, dialogue.clone(), Arc::clone(&cloud));
     if session.open(&mut wire).await? == Ending::Closed {
         return wire.close().await;
@@ -48,7 +66,7 @@ pub(crate) async fn serve<S: Stream>(
     cloud: Arc<Cloud>,
 ) -> io::Result<()> {
     let dialogue = Dialogue::new(&cloud, "smtp");
-    let mut session = Session::new(&cloud, peer, Security::Settled);
+    let mut session = Session::new(&cloud, peer, (Product::ClientSubmission, Security::Settled));
     let mut wire = Wire::new(stream, dialogue, cloud);
     session.open(&mut wire).await?;
     wire.close().await

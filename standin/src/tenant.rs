@@ -28,6 +28,8 @@ pub struct Tenant {
     pub apps: Vec<App>,
     /// The mailboxes of the organisation, and the personal ones.
     pub mailboxes: Vec<Account>,
+    /// The applications that may submit to High Volume Email, by their object ids (`Add-HVEAppAccess`).
+    pub hve_apps: Vec<String>,
     /// The cloud at whose authority the tenant is found.
     pub cloud: NationalCloud,
     /// The service accounts of the imitated Google.
@@ -132,6 +134,7 @@ impl Tenant {
         Self {
             id: "11111111-2222-3333-4444-555555555555".into(),
             domain: "contoso.example".into(),
+            hve_apps: vec![confidential.object_id.clone()],
             apps: vec![confidential, public, managed],
             mailboxes: mailboxes.into(),
             cloud: NationalCloud::Global,

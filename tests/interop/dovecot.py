@@ -1,4 +1,4 @@
-"""Dovecot 2.3 on loopback: IMAP over TLS and SASL for Postfix, both by XOAUTH2 alone; LMTP into the mail store."""
+"""Dovecot 2.3 on loopback: IMAP and POP3 over TLS and SASL for Postfix, by XOAUTH2 alone; LMTP into the mail store."""
 
 import grp
 import os
@@ -18,7 +18,7 @@ active_value = true
 """
 
 MAIN = """\
-protocols = imap lmtp
+protocols = imap pop3 lmtp
 listen = 127.0.0.1
 base_dir = {folder}/run
 state_dir = {folder}/state
@@ -48,7 +48,16 @@ service imap-login {{
     port = 0
   }}
   inet_listener imaps {{
-    port = {port}
+    port = {imaps}
+    ssl = yes
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = 0
+  }}
+  inet_listener pop3s {{
+    port = {pop3s}
     ssl = yes
   }}
 }}
@@ -86,11 +95,11 @@ class Dovecot(Daemon):
         owner = pwd.getpwnam(OWNER)
         (folder / "mail").mkdir(parents=True)
         os.chown(folder / "mail", owner.pw_uid, grp.getgrnam(OWNER).gr_gid)
-        self.port = free_port()
+        self.imaps, self.pop3s = free_port(), free_port()
         self.sasl, self.lmtp = folder / "auth-postfix", folder / "lmtp"
         main = folder / "dovecot.conf"
-        main.write_text(MAIN.format(folder=folder, chain=certificates.chain, key=certificates.key, port=self.port,
+        main.write_text(MAIN.format(folder=folder, chain=certificates.chain, key=certificates.key, imaps=self.imaps, pop3s=self.pop3s,
                                     uid=owner.pw_uid, gid=owner.pw_gid))
         (folder / "oauth2.conf").write_text(OAUTH2.format(introspection=introspection))
         super().__init__("dovecot", folder.parent, ["/usr/sbin/dovecot", "-F", "-c", main],
-                         [(self.port, certificates.client())])
+                         [(port, certificates.client()) for port in (self.imaps, self.pop3s)])

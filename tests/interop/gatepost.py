@@ -1,5 +1,6 @@
 """gatepost itself, with a listener of each kind and a provider for each mailbox."""
 
+import collections
 import os
 import pathlib
 import subprocess
@@ -45,6 +46,11 @@ host = "localhost"
 port = {imap}
 security = "implicit"
 
+[provider.{name}.pop3]
+host = "localhost"
+port = {pop3}
+security = "implicit"
+
 [provider.{name}.smtp]
 host = "localhost"
 port = {smtp}
@@ -56,6 +62,9 @@ provider = "{name}"
 password_hash = "{hash}"
 """
 
+# A way to connect, "none", "starttls" or "implicit", and its port for each protocol.
+Form = collections.namedtuple("Form", "tls imap pop3 smtp")
+
 
 class Gatepost(Daemon):
     def __init__(self, folder, world):
@@ -65,6 +74,9 @@ class Gatepost(Daemon):
             ("imap", "imap", "none"),
             ("imap_starttls", "imap", "starttls-required"),
             ("imaps", "imap", "implicit"),
+            ("pop3", "pop3", "none"),
+            ("pop3_starttls", "pop3", "starttls-required"),
+            ("pop3s", "pop3", "implicit"),
             ("smtp", "smtp", "none"),
             ("submission", "smtp", "starttls-required"),
             ("smtps", "smtp", "implicit"),
@@ -75,7 +87,12 @@ class Gatepost(Daemon):
             text += LISTENER.format(protocol=protocol, port=port, tls=tls)
             if tls != "none":
                 text += CERTIFICATE.format(chain=certificates.chain, key=certificates.key)
-        for mailbox in (world.alice, world.bob, world.mallory):
+        self.forms = [
+            Form("none", self.imap, self.pop3, self.smtp),
+            Form("starttls", self.imap_starttls, self.pop3_starttls, self.submission),
+            Form("implicit", self.imaps, self.pop3s, self.smtps),
+        ]
+        for mailbox in world.mailboxes:
             text += self._mailbox(folder, world, mailbox)
         config = folder / "gatepost.toml"
         config.write_text(text)
@@ -89,7 +106,8 @@ class Gatepost(Daemon):
         secret_file.write_text(mailbox.client_secret + "\n")
         return MAILBOX.format(name=name, address=mailbox.address, client_id=mailbox.client_id, secret_file=secret_file,
                               token_endpoint=world.authority.token_endpoint,
-                              imap=world.dovecot.port, smtp=world.postfix.port, hash=password_hash(mailbox.password))
+                              imap=world.dovecot.imaps, pop3=world.dovecot.pop3s,
+                              smtp=world.postfix.port, hash=password_hash(mailbox.password))
 
 
 def binary():

@@ -13,8 +13,19 @@ READY_WITHIN = 30.0
 STOPPED_WITHIN = 15.0
 
 
+# Pairs of a title and a function of the world, in the order in which they run.
+CASES = []
+
+
 class Failure(Exception):
     """A case did not go as it must."""
+
+
+def case(title):
+    def register(function):
+        CASES.append((title, function))
+        return function
+    return register
 
 
 def expect(condition, what):

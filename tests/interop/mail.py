@@ -50,6 +50,28 @@ class Message:
         """Servers put trace headers on top of what was sent; below them, each byte is as it was."""
         expect(stored.endswith(self.bytes), f"{len(stored)} octets that do not end in the {len(self.bytes)} sent")
 
+    def expect_among(self, kept):
+        """Programs keep mail in lines of their system, under headers of their own."""
+        text = self.bytes.replace(b"\r\n", b"\n").partition(b"\n\n")[2]
+        found = [octets.replace(b"\r\n", b"\n") for octets in kept if self.subject.encode() in octets]
+        expect([octets.endswith(b"\n\n" + text) for octets in found] == [True],
+               f"{len(found)} of {len(kept)} have the subject {self.subject}, with another text")
+
+
+def maildir(folder):
+    """The messages of a Maildir."""
+    return [file.read_bytes() for state in ("new", "cur") for file in sorted((folder / state).glob("*"))]
+
+
+def append(world, mailbox, count):
+    """New messages in the mailbox."""
+    messages = [Message(mailbox.address) for _ in range(count)]
+    with ImapClient(world.gatepost.imap) as imap:
+        imap.login(mailbox.address, mailbox.password)
+        for message in messages:
+            imap.append("INBOX", None, None, message.bytes)
+    return messages
+
 
 def until(look, what):
     """What `look` finds, once it finds something: delivery happens behind the sender's back."""
@@ -66,6 +88,25 @@ def run(*command, status=0, given=b""):
     expect(done.returncode == status, f"{command[0]} ended with {done.returncode}\n"
            + (done.stdout[-2000:] + done.stderr[-4000:]).decode(errors="replace"))
     return done.stdout
+
+
+@contextlib.contextmanager
+def running(*command):
+    """A client that stays until it is told to go."""
+    with subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            # Some take a polite word for the end of a pause.
+            process.kill()
+
+
+def settings(file, text):
+    """The file, with these settings; programs want them secret."""
+    file.touch(0o600)
+    file.write_text(text)
+    return file
 
 
 class ImapClient:
@@ -85,8 +126,8 @@ class ImapClient:
             self.imap.logout()
 
     def __getattr__(self, command):
-        def checked(*arguments):
-            status, data = getattr(self.imap, command)(*arguments)
+        def checked(*arguments, **options):
+            status, data = getattr(self.imap, command)(*arguments, **options)
             expect(status == "OK", f"{command}: {status} {data}")
             return data
         return checked

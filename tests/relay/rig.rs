@@ -1,4 +1,6 @@
 //! gatepost and the stand-in, started for one test.
+// Several suites share it, and none needs all of it.
+#![allow(dead_code)]
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -8,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use gatepost::config::Config;
-use gatepost::daemon::{Daemon, entrances};
-use gatepost::relay::{Entrance, Relay};
+use gatepost::daemon::{Daemon, Error, Reloader};
+use gatepost::relay::{Arrival, Entrance, Relay};
 use gatepost::store::Store;
 use gatepost::tls::Trust;
 use gatepost::tokens::{Limits, Tokens, http_client};
@@ -39,6 +41,7 @@ pub(crate) struct Rig {
     pub(crate) standin: Standin,
     pub(crate) journal: Journal,
     addresses: Vec<(&'static str, SocketAddr)>,
+    reloader: Option<Reloader>,
     stop: CancellationToken,
     task: JoinHandle<()>,
     state: TempDir,
@@ -103,9 +106,9 @@ impl Rig {
         let (journal, guard) = Journal::here();
         let daemon = Daemon::bind(configure(state.path(), &standin, difference)).await.unwrap();
         let addresses = daemon.addresses().collect();
-        let stop = CancellationToken::new();
+        let (stop, reloader) = (CancellationToken::new(), Some(daemon.reloader()));
         let task = tokio::spawn(daemon.run(stop.clone()));
-        Self { standin, journal, addresses, stop, task, state, _guard: guard }
+        Self { standin, journal, addresses, reloader, stop, task, state, _guard: guard }
     }
 
     /// A relay without the daemon around it, whose token engine goes by `clock`.
@@ -115,13 +118,20 @@ impl Rig {
         let config = configure(state.path(), &standin, difference);
         let relay = Arc::new(relay(&config, clock.clone()));
         let (mut addresses, stop) = (Vec::new(), CancellationToken::new());
-        for (listener, entrance) in config.listeners.iter().zip(entrances(&config.listeners)) {
+        for listener in &config.listeners {
+            let entrance = Arc::new(listener.entrance());
             let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
             addresses.push((listener.protocol.name, socket.local_addr().unwrap()));
             tokio::spawn(accept(socket, entrance, Arc::clone(&relay), stop.clone()));
         }
         let task = tokio::spawn(stop.clone().cancelled_owned());
-        Self { standin, journal, addresses, stop, task, state, _guard: guard }
+        Self { standin, journal, addresses, reloader: None, stop, task, state, _guard: guard }
+    }
+
+    /// Gives the running gatepost a configuration with `difference`.
+    pub(crate) async fn reload(&self, difference: &Difference<'_>) -> Result<(), Error> {
+        let config = configure(self.state.path(), &self.standin, difference);
+        self.reloader.as_ref().unwrap().apply(config).await
     }
 
     /// Stops gatepost and starts it with the same state, by another configuration.
@@ -188,15 +198,17 @@ async fn accept(
     relay: Arc<Relay>,
     stop: CancellationToken,
 ) {
-    while let Ok((stream, _)) = socket.accept().await {
+    while let Ok((stream, peer)) = socket.accept().await {
         let (entrance, relay, stop) = (Arc::clone(&entrance), Arc::clone(&relay), stop.clone());
-        tokio::spawn(async move { relay.serve(&entrance, stream, &stop).await });
+        let place = relay.places.take(peer.into(), &relay.limits).unwrap();
+        let arrival = Arrival { socket: stream.into(), source: peer.into(), place };
+        tokio::spawn(async move { relay.serve(&entrance, arrival, &stop).await });
     }
 }
 
 fn relay(config: &Config, clock: Clock) -> Relay {
     let (trust, limits) = (Trust::load(&config.ca_files).unwrap(), Limits::default());
-    let http = http_client(trust.client_config(), &limits).unwrap();
+    let http = http_client(trust.client_config(), &limits, None).unwrap();
     let store = Store::open(&config.state_directory).unwrap();
     let tokens = Tokens::with_clock(http, store, limits, Arc::new(move || clock.now()));
     let shared = (Arc::clone(&config.directory), tokens, trust);

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::rig::{ADDRESS, Clock, Difference, PUBLIC_APP, Rig, signed_in};
+use gatepost::secret::Secret;
+use gatepost::store::Store;
 use gatepost_standin::{AuthorityFailure, Standin};
 
 /// Past the age under which a refused token is kept.
@@ -167,8 +169,8 @@ async fn a_restart_goes_on_with_the_last_refresh_token_and_not_the_first() {
     let difference = signed_in(&seed);
     let rig = Rig::with(standin, &difference).await;
     assert!(rig.imap().await.1[0].starts_with("a OK"));
-    let kept: String = walk(&rig.state().join("state"));
-    assert!(kept.contains("1.A") && !kept.contains(&seed), "the successor alone is on disk");
+    let kept = kept(&rig);
+    assert!(kept.reveal().starts_with("1.A") && *kept.reveal() != seed, "the successor is on disk");
     rig.stop().await;
 }
 
@@ -185,25 +187,25 @@ async fn a_stop_waits_for_a_refresh_token_on_its_way() {
     }
     let seed = difference.mailbox.split('"').nth(1).unwrap().to_owned();
     let rig = rig.restart(&difference).await;
-    let kept = walk(&rig.state().join("state"));
-    assert!(kept.contains("1.A") && !kept.contains(&seed), "the successor is on disk");
+    let kept = kept(&rig);
+    assert!(kept.reveal().starts_with("1.A") && *kept.reveal() != seed, "the successor is on disk");
     rig.stop().await;
 }
 
-fn walk(folder: &std::path::Path) -> String {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mut text = String::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
+/// The refresh token on disk, where it stands sealed and for its owner alone.
+fn kept(rig: &Rig) -> Secret<String> {
+    let folder = rig.state().join("state").join("sign-ins");
+    let record = Store::open(&folder).unwrap().load(ADDRESS).unwrap().unwrap();
+    let secret = record.refresh_token.reveal().as_bytes();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        use std::os::unix::fs::PermissionsExt as _;
         let path = entry.unwrap().path();
-        if path.is_dir() {
-            text += &walk(&path);
-        } else {
-            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-            assert_eq!(mode & 0o077, 0, "{} is for its owner alone", path.display());
-            text += &String::from_utf8_lossy(&std::fs::read(&path).unwrap());
-        }
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} is for its owner alone", path.display());
+        let octets = std::fs::read(&path).unwrap();
+        assert!(!octets.windows(secret.len()).any(|window| window == secret), "{}", path.display());
     }
-    text
+    record.refresh_token
 }
 
 #[tokio::test]

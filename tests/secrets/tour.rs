@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use gatepost::config::Config;
 use gatepost::sasl::Login;
+use gatepost::store::Store;
 use gatepost_standin::{AuthorityFailure, Knobs, Standin};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -105,13 +106,11 @@ impl Evidence {
     }
 
     fn learn_refresh_tokens(&mut self, rig: &Rig) {
-        let folder = rig.state().join("state/sign-ins");
-        let entries = std::fs::read_dir(folder).unwrap();
-        for path in entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
-            let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
-            let tokens = text.split('"').filter(|text| text.starts_with("1.A"));
-            self.secrets.extend(tokens.map(str::to_owned));
-        }
+        let store = Store::open(rig.state().join("state/sign-ins")).unwrap();
+        let Some(record) = store.load(ADDRESS).unwrap() else { return };
+        self.secrets.push(record.refresh_token.reveal().clone());
+        let key = std::fs::read_to_string(rig.state().join("state/sign-ins/store.key")).unwrap();
+        self.secrets.push(key.trim_end().to_owned());
     }
 
     /// Every secret in every form that it travels in.

@@ -6,7 +6,7 @@ fn provider() -> Arc<Provider> {
     let application = Application {
         token_endpoint: "https://login.example/token".to_owned(),
         client_id: "app".to_owned(),
-        client_secret: None,
+        ..Application::default()
     };
     Arc::new(Provider {
         name: "contoso".to_owned(),
@@ -22,6 +22,8 @@ fn mailbox(address: &str) -> Arc<Mailbox> {
         provider: provider(),
         refresh_token: None,
         submission: Arc::default(),
+        provider_password: None,
+        signed_in_as: None,
     })
 }
 
@@ -191,9 +193,11 @@ fn services_are_those_of_distinct_providers() {
     });
     for user in ["a", "b"] {
         let mailbox = Mailbox {
-            address: user.to_owned(),
             provider: provider.clone(),
+            address: user.to_owned(),
             refresh_token: None,
+            provider_password: None,
+            signed_in_as: None,
             submission: Arc::default(),
         };
         directory.insert(user, hashed("x"), Arc::new(mailbox)).unwrap();

@@ -17,6 +17,11 @@ fn cause(class: Class) -> Cause {
     }
 }
 
+/// What an operator runs.
+fn command(class: Class) -> &'static str {
+    if class == Class::SignIn { " Run: gatepost login a@b.example" } else { "" }
+}
+
 #[test]
 fn every_number_is_said_in_its_rows_words_whatever_the_error_code() {
     for row in entra::NUMBERS {
@@ -26,7 +31,8 @@ fn every_number_is_said_in_its_rows_words_whatever_the_error_code() {
                 assert_eq!(refusal.cause, cause(row.class), "{code}");
                 let start = format!("a@b.example: {} ({error}, AADSTS{code}). ", row.meaning);
                 assert!(refusal.explain().starts_with(&start), "{refusal}");
-                assert!(refusal.explain().ends_with(&format!("{}.", row.advice)), "{refusal}");
+                let end = format!("{}.{}", row.advice, command(row.class));
+                assert!(refusal.explain().ends_with(&end), "{refusal}");
             }
         }
     }
@@ -38,7 +44,8 @@ fn every_error_code_without_a_number_is_said_in_its_rows_words() {
         for error in row.keys {
             let refusal = complaint(error, None, "Said so.").refusal("a@b.example");
             assert_eq!(refusal.cause, cause(row.class), "{error}");
-            let text = format!("a@b.example: {}: Said so ({error}). {}.", row.meaning, row.advice);
+            let (meaning, advice, command) = (row.meaning, row.advice, command(row.class));
+            let text = format!("a@b.example: {meaning}: Said so ({error}). {advice}.{command}");
             assert_eq!(refusal.explain(), text);
         }
     }

@@ -4,24 +4,17 @@ use super::*;
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-fn inquiry() -> Inquiry {
-    let application = Application {
-        token_endpoint: "https://login.example/token".to_owned(),
-        client_id: "app".to_owned(),
-        client_secret: Some(Secret::from("hunter2")),
-    };
-    Inquiry::new(request(&application, "client_credentials", "mail"))
+fn response(status: u16, body: &[u8]) -> Response {
+    let body = Secret::new(body.to_vec());
+    Response { status, retry_after: None, challenge: None, body }
 }
 
-fn reply(status: u16, body: &[u8]) -> Reply {
-    Reply { status, retry_after: None, body: Secret::new(body.to_vec()) }
+fn judged(response: &Response) -> Result<Token, Failure> {
+    judge(NOW, response, &[("client_secret", Secret::from("hunter2"))])
 }
 
 fn outcome(status: u16, body: &str) -> Result<Token, Failure> {
-    match inquiry().advance(NOW, Some(&reply(status, body.as_bytes())))? {
-        Wish::Granted(token) => Ok(token),
-        Wish::Post(request) => panic!("posts {request:?}"),
-    }
+    judged(&response(status, body.as_bytes()))
 }
 
 fn seconds(expires_in: &str) -> u64 {
@@ -177,8 +170,7 @@ proptest! {
         retry_after in any::<Option<String>>(),
         body in any::<Vec<u8>>(),
     ) {
-        let reply = Reply { status, retry_after, body: Secret::new(body) };
-        let _ = inquiry().advance(NOW, Some(&reply));
+        let _ = judged(&Response { retry_after, ..response(status, &body) });
     }
 
     #[test]
@@ -199,14 +191,13 @@ proptest! {
             "error_description": token,
         });
         let body = serde_json::to_vec(&body).unwrap();
-        let reply = Reply { status, retry_after: Some(retry_after.to_string()), body: Secret::new(body) };
-        match inquiry().advance(NOW, Some(&reply)) {
-            Ok(Wish::Granted(granted)) => {
+        let retry_after = Some(retry_after.to_string());
+        match judged(&Response { retry_after, ..response(status, &body) }) {
+            Ok(granted) => {
                 prop_assert!((200..300).contains(&status) && error.is_none());
                 prop_assert!(granted.expires_at > NOW && granted.expires_at <= NOW + LONGEST_LIFE);
                 prop_assert!(is_visible(&granted.access));
             }
-            Ok(Wish::Post(_)) => prop_assert!(false, "asks again"),
             Err(failure) => {
                 prop_assert!(failure.retry_after.is_none_or(|pause| pause <= LONGEST_PAUSE));
             }

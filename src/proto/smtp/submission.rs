@@ -9,14 +9,13 @@ mod command;
 mod content;
 mod date;
 mod policy;
-mod replies;
 mod talk;
 
+pub use super::replies::Replies;
 pub use command::{Mail, Path, Recipient};
 pub use content::{BareLf, Content, Framing, Taken};
 pub use date::date_time;
 pub use policy::{
     Identity, LogonFailure, Mode, Named, Pattern, Policy, REPAIRS, Repair, Ruling, Sender,
 };
-pub use replies::Replies;
 pub use talk::{Chunk, Event, Talk};

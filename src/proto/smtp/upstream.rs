@@ -1,7 +1,7 @@
 //! The service's half of SMTP.
 
 use super::grammar::Reply;
-use super::submission::Replies;
+use super::replies::{Replies, out_of_turn};
 use super::verdict;
 use crate::proto::{
     Announced, Cause, Inbox, Ready, Refusal, Security, Session, Step, UpstreamTerms,
@@ -31,9 +31,9 @@ enum Awaiting {
 impl Upstream {
     pub(super) fn new(terms: UpstreamTerms) -> Self {
         Self {
-            replies: Replies::new(terms.limits),
             terms,
             awaiting: Awaiting::Greeting,
+            replies: Replies::default(),
             extensions: Vec::new(),
             complaint: None,
         }
@@ -139,7 +139,7 @@ impl Session for Upstream {
             self.awaiting = Awaiting::Extensions;
             return Ok(self.ehlo());
         }
-        match self.replies.take(inbox).map_err(garbled)? {
+        match self.replies.next(inbox, &self.terms.limits)? {
             Some(reply) => self.turn(&reply).map_err(|refusal| self.terms.discreet(refusal)),
             None => Ok(Step::Read),
         }
@@ -179,17 +179,6 @@ fn mechanisms(extensions: &[String]) -> Vec<String> {
         .flatten()
         .map(str::to_owned)
         .collect()
-}
-
-fn garbled(what: &str) -> Refusal {
-    let explanation = format!(
-        "The mail host sent {what}. Check that host, port and security belong to an SMTP submission service"
-    );
-    Refusal::new(Cause::UpstreamProtocol, explanation)
-}
-
-fn out_of_turn(reply: &Reply) -> Refusal {
-    garbled("a reply that doesn't belong here").quoting(&reply.text())
 }
 
 fn no_starttls() -> Refusal {

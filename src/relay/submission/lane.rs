@@ -25,6 +25,7 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 pub(super) struct Lane {
     wire: Wire,
     replies: Replies,
+    limits: Limits,
 }
 
 /// The connection is of no more use; why, to stand behind "the mail host".
@@ -33,7 +34,7 @@ pub(super) struct Lost(pub(super) String);
 
 impl Lane {
     pub(super) fn new(wire: Wire, limits: Limits) -> Self {
-        Self { wire, replies: Replies::new(limits) }
+        Self { wire, replies: Replies::default(), limits }
     }
 
     /// Sends a command; its reply.
@@ -67,10 +68,10 @@ impl Lane {
     async fn reply(&mut self, patience: Duration) -> Result<Reply, Lost> {
         let read = async {
             loop {
-                match self.replies.take(self.wire.inbox()) {
+                match self.replies.next(self.wire.inbox(), &self.limits) {
                     Ok(Some(reply)) => return Ok(reply),
                     Ok(None) => self.wire.receive().await.map_err(lost)?,
-                    Err(what) => return Err(Lost(format!("sent {what}"))),
+                    Err(_) => return Err(Lost("sent what is no SMTP reply".to_owned())),
                 }
             }
         };

@@ -1,11 +1,13 @@
 use std::collections::HashSet;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
 use crate::secret::Secret;
+use crate::store::Keys;
+use crate::store::files::{UNFINISHED, WORK, mode};
 
 const ALICE: &str = "alice@contoso.example";
 
@@ -16,6 +18,7 @@ fn record(mailbox: &str, token: &str) -> Record {
         client_id: "app".to_owned(),
         refresh_token: Secret::from(token),
         seed: Some(Record::fingerprint(&Secret::from("seed"))),
+        refreshed_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
     }
 }
 
@@ -39,7 +42,7 @@ fn what_was_saved_is_loaded_also_by_the_next_process() {
     store.save(&record("bob@contoso.example", "three")).unwrap();
     let next = Store::open(&store.directory).unwrap();
     assert_eq!(next.load(ALICE).unwrap(), Some(record(ALICE, "two")));
-    assert_eq!(files(&store).len(), 2);
+    assert_eq!(files(&store).iter().filter(|name| name.ends_with(SUFFIX)).count(), 2);
 }
 
 #[test]
@@ -81,15 +84,16 @@ fn a_save_that_fails_leaves_the_old_record_and_no_litter() {
 
 #[test]
 fn a_damaged_record_is_set_aside_and_hurts_nobody_else() {
-    let whole = record(ALICE, "one").encode().unwrap();
-    let text = std::str::from_utf8(&whole).unwrap();
+    let clear = record(ALICE, "one").encode().unwrap();
+    let clear = std::str::from_utf8(&clear).unwrap();
     for damaged in [
-        &text[..text.len() / 2],
+        &clear[..clear.len() / 2],
         "",
         "{}",
-        &text.replace("\"version\": 1", "\"version\": 2"),
-        &text.replace(ALICE, "mallory@contoso.example"),
-        &text.replace("\"one\"", "1"),
+        &clear.replace("\"version\": 1", "\"version\": 2"),
+        &clear.replace("\"version\": 1", "\"version\": 3"),
+        &clear.replace(ALICE, "mallory@contoso.example"),
+        &clear.replace("\"one\"", "1"),
     ] {
         let (_state, store) = store();
         store.save(&record(ALICE, "one")).unwrap();
@@ -106,6 +110,22 @@ fn a_damaged_record_is_set_aside_and_hurts_nobody_else() {
     }
 }
 
+#[test]
+fn a_record_in_clear_is_read_and_sealed_by_the_next_save() {
+    let (_state, store) = store();
+    store.save(&record("bob@contoso.example", "two")).unwrap();
+    let earlier = r#"{"version":1,"mailbox":"alice@contoso.example","token_endpoint":"https://login.example/token",
+        "client_id":"app","refresh_token":"one","seed":null}"#;
+    let path = store.path(ALICE);
+    fs::copy(store.path("bob@contoso.example"), &path).unwrap();
+    overwrite(&path, earlier);
+    let read = store.load(ALICE).unwrap().unwrap();
+    assert_eq!(read.refreshed_at, SystemTime::UNIX_EPOCH);
+    store.save(&read).unwrap();
+    assert!(!fs::read_to_string(&path).unwrap().contains("refresh_token"));
+    assert_eq!(store.load(ALICE).unwrap(), Some(read));
+}
+
 fn overwrite(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
 }
@@ -116,7 +136,10 @@ fn files_are_for_the_owner_alone() {
     let (_state, store) = store();
     store.save(&record(ALICE, "one")).unwrap();
     assert_eq!(mode(&fs::metadata(&store.directory).unwrap()) & 0o777, 0o700);
-    assert_eq!(mode(&fs::metadata(store.path(ALICE)).unwrap()) & 0o777, 0o600);
+    for name in files(&store) {
+        let metadata = fs::metadata(store.directory.join(&name)).unwrap();
+        assert_eq!(mode(&metadata) & 0o777, 0o600, "{name}");
+    }
 }
 
 #[cfg(unix)]
@@ -176,6 +199,21 @@ proptest! {
     #[test]
     fn any_bytes_in_place_of_a_record_are_an_answer(bytes in any::<Vec<u8>>()) {
         let _ = Record::decode(ALICE, &bytes);
+        let _ = seal::read(Zeroizing::new(bytes));
+    }
+
+    #[test]
+    fn a_sealed_record_opens_as_it_was_written_or_not_at_all(at in any::<prop::sample::Index>(), flip in 1_u8..) {
+        let keys = Keys::parse(&Secret::new("07".repeat(32))).unwrap();
+        let key = keys.first().unwrap();
+        let clear = record(ALICE, "one").encode().unwrap();
+        let mut file = seal::seal(key, ALICE, &clear).unwrap();
+        let at = at.index(file.len());
+        file[at] ^= flip;
+        if let Ok(Content::Sealed(envelope)) = seal::read(Zeroizing::new(file)) {
+            let opened = envelope.open(ALICE, key);
+            prop_assert!(opened.is_err() || opened.unwrap() == clear);
+        }
     }
 }
 

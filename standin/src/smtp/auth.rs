@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::session::{Ending, Security, Session};
+use super::session::{Ending, Product, Security, Session};
 use super::wire::{Stream, Wire};
 use crate::bearer::{self, Admission, Bearer, Protocol, Refusal};
 use base64::Engine;
@@ -10,6 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 
 /// The plain no of Exchange, without its bracket.
 const UNSUCCESSFUL: &str = "535 5.7.3 Authentication unsuccessful";
+/// High Volume Email's word for a token that doesn't live long enough for it.
+const EXPIRES_SOON: &str = "501 5.5.127 Invalid XOAUTH2 auth data - Token will expire soon error";
 /// The challenge that Gmail sends before a refusal.
 const GMAIL_CHALLENGE: &str =
     r#"{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}"#;
@@ -94,20 +96,21 @@ impl Session {
         if let Some(reply) = reply {
             return Err(No::Verbatim(reply));
         }
-        if tenant {
-            return Err(No::Bracketed(disabled("Tenant")));
-        }
-        if mailbox {
-            return Err(No::Bracketed(disabled("Mailbox")));
-        }
+        let protocol = match self.identity.product {
+            Product::ClientSubmission if tenant => return Err(No::Bracketed(disabled("Tenant"))),
+            Product::ClientSubmission if mailbox => return Err(No::Bracketed(disabled("Mailbox"))),
+            Product::ClientSubmission => Protocol::Smtp,
+            Product::HighVolume => Protocol::Hve,
+        };
         let bearer = Bearer::read(response).ok_or(Refusal::Unsuccessful);
-        bearer.and_then(|bearer| bearer::judge(&self.cloud, &bearer, Protocol::Smtp)).map_err(
-            |refusal| match refusal {
+        bearer.and_then(|bearer| bearer::judge(&self.cloud, &bearer, protocol)).map_err(|refusal| {
+            match refusal {
                 Refusal::Unsuccessful if google => No::Verbatim(GMAIL_REFUSAL.into()),
                 Refusal::Unsuccessful => No::Bracketed(UNSUCCESSFUL.into()),
                 Refusal::SmtpDisabled => No::Bracketed(disabled("Mailbox")),
-            },
-        )
+                Refusal::ExpiresSoon => No::Verbatim(EXPIRES_SOON.into()),
+            }
+        })
     }
 
     /// Asks what the mechanism asks, so that the client shows what it would have sent, and refuses.

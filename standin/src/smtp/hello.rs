@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::session::Security;
+use super::session::{Product, Security};
 use crate::calendar::Utc;
 use crate::entropy;
 use crate::knobs::Knobs;
@@ -14,6 +14,8 @@ pub(super) const MACHINE: &str = "AM6P192CA0091.EURP192.PROD.OUTLOOK.COM";
 
 /// The largest message that Exchange announces, 150 MiB.
 const EXCHANGE_SIZE: usize = 157_286_400;
+/// The largest message of High Volume Email.
+const HVE_SIZE: usize = 10 << 20;
 /// The largest message that Gmail announces.
 const GMAIL_SIZE: usize = 35_882_577;
 
@@ -22,12 +24,13 @@ const GMAIL_SIZE: usize = 35_882_577;
 pub(super) struct Identity {
     /// Sixteen hexadecimal digits in the greeting and in every refusal.
     id: String,
+    pub(super) product: Product,
     peer: IpAddr,
 }
 
 impl Identity {
-    pub(super) fn new(peer: IpAddr) -> Self {
-        Self { id: entropy::session_id(), peer }
+    pub(super) fn new(product: Product, peer: IpAddr) -> Self {
+        Self { id: entropy::session_id(), product, peer }
     }
 
     pub(super) fn greeting(&self, knobs: &Knobs) -> String {
@@ -59,17 +62,46 @@ impl Identity {
             true => format!("smtp.gmail.com at your service, [{}]", self.peer),
             false => format!("{FRONT_END} Hello [{}]", self.peer),
         }];
-        lines.extend(knobs.smtp_extensions.clone().unwrap_or_else(|| extensions(knobs, security)));
+        lines.extend(
+            knobs.smtp_extensions.clone().unwrap_or_else(|| self.extensions(knobs, security)),
+        );
         let last = lines.pop().unwrap_or_default();
         let mut reply: String = lines.iter().map(|line| format!("250-{line}\r\n")).collect();
         reply.push_str(&format!("250 {last}"));
         reply
     }
-}
 
-/// The most octets that a message may have.
-pub(super) fn size_limit(knobs: &Knobs) -> usize {
-    if knobs.google { GMAIL_SIZE } else { EXCHANGE_SIZE }
+    /// The most octets that a message may have.
+    pub(super) fn size_limit(&self, knobs: &Knobs) -> usize {
+        match self.product {
+            _ if knobs.google => GMAIL_SIZE,
+            Product::ClientSubmission => EXCHANGE_SIZE,
+            Product::HighVolume => HVE_SIZE,
+        }
+    }
+
+    /// The extensions in the server's own order: AUTH takes the place of STARTTLS.
+    fn extensions(&self, knobs: &Knobs, security: Security) -> Vec<String> {
+        let size = format!("SIZE {}", self.size_limit(knobs));
+        let door = match security {
+            Security::Clear if knobs.smtp_without_starttls => None,
+            Security::Clear => Some("STARTTLS"),
+            Security::Settled if knobs.google => {
+                Some("AUTH LOGIN PLAIN XOAUTH2 PLAIN-CLIENTTOKEN OAUTHBEARER XOAUTH")
+            }
+            Security::Settled => Some("AUTH LOGIN XOAUTH2"),
+        };
+        let (before, after): (&[&str], &[&str]) = match knobs.google {
+            true => (&["8BITMIME"], &["ENHANCEDSTATUSCODES", "PIPELINING", "CHUNKING", "SMTPUTF8"]),
+            false => (
+                &["PIPELINING", "DSN", "ENHANCEDSTATUSCODES"],
+                &["8BITMIME", "BINARYMIME", "CHUNKING", "SMTPUTF8"],
+            ),
+        };
+        let rest =
+            before.iter().copied().chain(door).chain(after.iter().copied()).map(String::from);
+        std::iter::once(size).chain(rest).collect()
+    }
 }
 
 /// Whether Exchange takes the name in EHLO: a domain of proper labels or an address literal.
@@ -85,28 +117,6 @@ pub(super) fn is_valid_name(name: &str) -> bool {
             && !label.ends_with('-')
     };
     name.len() <= 255 && name.split('.').all(label)
-}
-
-/// The extensions in the server's own order: AUTH takes the place of STARTTLS.
-fn extensions(knobs: &Knobs, security: Security) -> Vec<String> {
-    let size = format!("SIZE {}", size_limit(knobs));
-    let door = match security {
-        Security::Clear if knobs.smtp_without_starttls => None,
-        Security::Clear => Some("STARTTLS"),
-        Security::Settled if knobs.google => {
-            Some("AUTH LOGIN PLAIN XOAUTH2 PLAIN-CLIENTTOKEN OAUTHBEARER XOAUTH")
-        }
-        Security::Settled => Some("AUTH LOGIN XOAUTH2"),
-    };
-    let (before, after): (&[&str], &[&str]) = match knobs.google {
-        true => (&["8BITMIME"], &["ENHANCEDSTATUSCODES", "PIPELINING", "CHUNKING", "SMTPUTF8"]),
-        false => (
-            &["PIPELINING", "DSN", "ENHANCEDSTATUSCODES"],
-            &["8BITMIME", "BINARYMIME", "CHUNKING", "SMTPUTF8"],
-        ),
-    };
-    let rest = before.iter().copied().chain(door).chain(after.iter().copied()).map(String::from);
-    std::iter::once(size).chain(rest).collect()
 }
 
 #[cfg(test)]

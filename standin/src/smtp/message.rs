@@ -3,7 +3,6 @@
 use std::io;
 
 use super::body::{self, Body};
-use super::hello;
 use super::session::{Ending, Session, TOO_LARGE};
 use super::submission;
 use super::wire::{Stream, Wire};
@@ -21,7 +20,7 @@ impl Session {
             return Ok(None);
         }
         wire.reply("354 Start mail input; end with <CRLF>.<CRLF>").await?;
-        let limit = hello::size_limit(&self.cloud.knobs());
+        let limit = self.identity.size_limit(&self.cloud.knobs());
         match body::dotted(&mut wire.stream, limit).await? {
             Body::Cut => Ok(Some(Ending::Closed)),
             Body::TooLarge => {
@@ -48,7 +47,7 @@ impl Session {
             return Ok(None);
         };
         let last = words.next().is_some_and(|word| word.eq_ignore_ascii_case("LAST"));
-        let limit = hello::size_limit(&self.cloud.knobs());
+        let limit = self.identity.size_limit(&self.cloud.knobs());
         let refusal = self.unready();
         let mut message =
             self.envelope.as_mut().and_then(|envelope| envelope.chunks.take()).unwrap_or_default();
@@ -90,7 +89,9 @@ impl Session {
     ) -> io::Result<Option<Ending>> {
         // Both are there: MAIL is refused without a login, and a message without MAIL.
         if let (Some(envelope), Some(login)) = (self.envelope.take(), &self.login) {
-            let reply = submission::submit(&self.cloud, login, &envelope, message).await;
+            let reply =
+                submission::submit(&self.cloud, (self.identity.product, login), &envelope, message)
+                    .await;
             drop(envelope);
             wire.reply(&reply).await?;
         }

@@ -12,8 +12,24 @@ use super::wire::{Stream, Wire};
 use crate::bearer::Admission;
 use crate::cloud::Cloud;
 
-/// Recipients of one message; the default of Exchange Online.
-const RECIPIENT_LIMIT: usize = 500;
+/// Which of Exchange Online's doors for mail it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Product {
+    /// SMTP AUTH for mailboxes.
+    ClientSubmission,
+    /// High Volume Email: to recipients inside only, without the limits of a mailbox.
+    HighVolume,
+}
+
+impl Product {
+    /// Recipients of one message; for mailboxes the default of Exchange Online.
+    fn recipient_limit(self) -> usize {
+        match self {
+            Self::ClientSubmission => 500,
+            Self::HighVolume => 50,
+        }
+    }
+}
 
 /// Whether the connection still has to change to TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +63,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(cloud: &Arc<Cloud>, peer: SocketAddr, security: Security) -> Self {
+    pub(super) fn new(
+        cloud: &Arc<Cloud>,
+        peer: SocketAddr,
+        (product, security): (Product, Security),
+    ) -> Self {
         Self {
             cloud: Arc::clone(cloud),
-            identity: Identity::new(peer.ip()),
+            identity: Identity::new(product, peer.ip()),
             security,
             greeted: false,
             login: None,
@@ -171,7 +191,7 @@ impl Session {
         if !path.address.is_empty() && !is_address(path.address) {
             return self.identity.bracketed("501 5.1.7 Invalid address");
         }
-        let limit = hello::size_limit(&self.cloud.knobs()) as u64;
+        let limit = self.identity.size_limit(&self.cloud.knobs()) as u64;
         if path.size().is_some_and(|size| size > limit) {
             return TOO_LARGE.into();
         }
@@ -200,7 +220,8 @@ impl Session {
         if !is_address(path.address) {
             return self.identity.bracketed("501 5.1.3 Invalid address");
         }
-        if envelope.recipients.len() == RECIPIENT_LIMIT {
+        let product = self.identity.product;
+        if envelope.recipients.len() == product.recipient_limit() {
             return self.identity.bracketed("452 4.5.3 Too many recipients");
         }
         let tenant = self.cloud.tenant();
@@ -208,10 +229,16 @@ impl Session {
             let reply = "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup";
             return self.identity.bracketed(reply);
         }
+        if product == Product::HighVolume && !tenant.owns(path.address) {
+            return self.identity.bracketed(OUTSIDE);
+        }
         envelope.recipients.push(path.address.into());
         "250 2.1.5 Recipient OK".into()
     }
 }
+
+/// A recipient that High Volume Email doesn't deliver to. Microsoft hasn't published its words.
+const OUTSIDE: &str = "550 5.7.1 Recipients outside the organization are not supported";
 
 /// The message is longer than what EHLO announced.
 pub(super) const TOO_LARGE: &str = "552 5.3.4 Message size exceeds fixed maximum message size";

@@ -4,14 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mail_parser::MessageParser;
 use tokio::time::{Instant, sleep_until};
 
 use super::envelope::Envelope;
 use super::hello::MACHINE;
+use super::session::Product;
 use crate::bearer::{Access, Admission};
 use crate::cloud::Cloud;
-use crate::entropy;
+use crate::{delivery, entropy};
 
 /// The window of the message rate.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -72,28 +72,34 @@ impl Submissions {
 /// The reply to a whole message.
 pub(super) async fn submit(
     cloud: &Cloud,
-    login: &Admission,
+    (product, login): (Product, &Admission),
     envelope: &Envelope,
     message: Vec<u8>,
 ) -> String {
-    if let Some(refusal) = refusal(cloud, login, envelope, &message) {
+    let crowded = match product {
+        Product::ClientSubmission => mailbox_refusal(cloud, login, envelope),
+        Product::HighVolume => None,
+    };
+    if let Some(refusal) = crowded.or_else(|| sender_refusal(cloud, login, envelope, &message)) {
         return refusal;
     }
     let rate = cloud.knobs().smtp_rate_per_minute;
-    if let Some(per_minute) = rate {
+    if let Some(per_minute) = rate.filter(|_| product == Product::ClientSubmission) {
         let place = cloud.submissions.book(&login.mailbox, per_minute.max(1), Instant::now());
         sleep_until(place).await;
     }
-    deliver(cloud, login, envelope, message);
+    let message: Arc<[u8]> = message.into();
+    delivery::deliver(cloud, &envelope.recipients, &message);
+    // High Volume Email submits for accounts that have no mailbox to keep a copy in.
+    if product == Product::ClientSubmission {
+        cloud.store.deliver(&login.mailbox, "Sent Items", message);
+    }
+    cloud.counters.messages_accepted.increment();
     format!("250 2.0.0 OK <{}@{MACHINE}> [Hostname={MACHINE}]", entropy::guid())
 }
 
-fn refusal(
-    cloud: &Cloud,
-    login: &Admission,
-    envelope: &Envelope,
-    message: &[u8],
-) -> Option<String> {
+/// What the mailbox's state and its other submissions have against this one.
+fn mailbox_refusal(cloud: &Cloud, login: &Admission, envelope: &Envelope) -> Option<String> {
     let (logon_failed, thread_limit) = {
         let knobs = cloud.knobs();
         (knobs.smtp_logon_failed, knobs.smtp_thread_limit)
@@ -104,7 +110,16 @@ fn refusal(
     if envelope.slot.rank > thread_limit {
         return Some("432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded".into());
     }
-    let header = author(message);
+    None
+}
+
+fn sender_refusal(
+    cloud: &Cloud,
+    login: &Admission,
+    envelope: &Envelope,
+    message: &[u8],
+) -> Option<String> {
+    let header = delivery::author(message);
     let senders = [Some(envelope.sender.clone()), header].into_iter().flatten();
     let tenant = cloud.tenant();
     let account = tenant.mailbox(&login.mailbox)?;
@@ -125,28 +140,6 @@ fn send_as_denied(mailbox: &str, sender: &str) -> String {
     )
 }
 
-/// The address in the From field.
-fn author(message: &[u8]) -> Option<String> {
-    let message = MessageParser::default().parse_headers(message)?;
-    Some(message.from()?.first()?.address()?.to_owned())
-}
-
-/// Recipients inside get the message into their Inbox, the sender a copy into Sent Items; those outside are counted.
-fn deliver(cloud: &Cloud, login: &Admission, envelope: &Envelope, message: Vec<u8>) {
-    let message: Arc<[u8]> = message.into();
-    for recipient in &envelope.recipients {
-        let inside = cloud.tenant().mailbox(recipient).map(|account| account.address.clone());
-        match inside {
-            Some(mailbox) => {
-                cloud.store.deliver(&mailbox, "INBOX", Arc::clone(&message));
-            }
-            None => cloud.counters.recipients_relayed.increment(),
-        }
-    }
-    cloud.store.deliver(&login.mailbox, "Sent Items", message);
-    cloud.counters.messages_accepted.increment();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,13 +151,5 @@ mod tests {
         let places = [0, 0, 0, 10, 10].map(|at| place(Duration::from_secs(at)));
         assert_eq!(places, [Duration::ZERO, Duration::ZERO, MINUTE, MINUTE, 2 * MINUTE]);
         assert_eq!(place(5 * MINUTE), 5 * MINUTE);
-    }
-
-    #[test]
-    fn the_author_is_the_address_in_from() {
-        let message =
-            b"To: x@y.example\r\nFrom: \"A, B\" <a.b@contoso.example>\r\n\r\nFrom: z@y.example\r\n";
-        assert_eq!(author(message).as_deref(), Some("a.b@contoso.example"));
-        assert_eq!(author(b"Subject: x\r\n\r\n"), None);
     }
 }

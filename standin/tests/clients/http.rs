@@ -71,6 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             body.len()
         );
         self.0.write_all(request.as_bytes()).await.unwrap();
+        self.0.flush().await.unwrap();
         self.answer().await
     }
 

@@ -1,0 +1,193 @@
+//! Sockets that listen: opened here, or by the service manager.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+
+use crate::config::Address;
+use crate::relay::Source;
+use crate::wire::Socket;
+
+/// A socket that listens.
+pub(super) struct Bound {
+    listener: Listener,
+    pub(super) spot: Spot,
+}
+
+enum Listener {
+    Network(TcpListener),
+    #[cfg(unix)]
+    Path(UnixListener),
+}
+
+/// Where a socket listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// At an address, with the port that it was given.
+    Network(SocketAddr),
+    /// In the file system.
+    Path(PathBuf),
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(address) => address.fmt(f),
+            Self::Path(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Bound {
+    pub(super) async fn accept(&self) -> io::Result<(Socket, Source)> {
+        match &self.listener {
+            Listener::Network(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((stream.into(), peer.into()))
+            }
+            #[cfg(unix)]
+            Listener::Path(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((stream.into(), Source::Machine))
+            }
+        }
+    }
+
+    fn network(listener: TcpListener) -> io::Result<Self> {
+        let spot = Spot::Network(listener.local_addr()?);
+        Ok(Self { listener: Listener::Network(listener), spot })
+    }
+}
+
+/// The sockets at `address`, with the permissions `mode` where it is a path.
+///
+/// # Errors
+/// Whatever the system says, or that nothing was handed over under the name.
+pub(super) async fn open(
+    address: &Address,
+    mode: u32,
+    handed: &mut Handed,
+) -> io::Result<Vec<Bound>> {
+    match address {
+        Address::Network(address) => Ok(vec![Bound::network(TcpListener::bind(address).await?)?]),
+        Address::Path(path) => Ok(vec![at_path(path, mode).await?]),
+        Address::Handed(name) => handed.take(name),
+    }
+}
+
+/// A socket at `path`. It gets its permissions under another name, so that nobody else connects
+/// before, and takes the place of one that was left behind.
+#[cfg(unix)]
+async fn at_path(path: &Path, mode: u32) -> io::Result<Bound> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    if tokio::net::UnixStream::connect(path).await.is_ok() {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
+    if path.symlink_metadata().is_ok_and(|found| !is_socket(&found)) {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else has this name"));
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let new = PathBuf::from(name);
+    let _ = std::fs::remove_file(&new);
+    let listener = UnixListener::bind(&new)?;
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(mode))?;
+    std::fs::rename(&new, path)?;
+    Ok(Bound { listener: Listener::Path(listener), spot: Spot::Path(path.to_owned()) })
+}
+
+#[cfg(unix)]
+fn is_socket(found: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    found.file_type().is_socket()
+}
+
+#[cfg(not(unix))]
+async fn at_path(_: &Path, _: u32) -> io::Result<Bound> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// The sockets that the service manager opened (sd_listen_fds(3)), by their names.
+#[derive(Default)]
+pub struct Handed(HashMap<String, Vec<Listening>>);
+
+enum Listening {
+    Network(std::net::TcpListener),
+    #[cfg(unix)]
+    Path(std::os::unix::net::UnixListener),
+}
+
+impl Handed {
+    /// Takes over what this process was started with. To be called once, before there are other
+    /// threads: it clears the variables that say so, lest a program that gatepost starts believes them.
+    ///
+    /// # Errors
+    /// One of the sockets isn't one that listens for streams.
+    #[cfg(unix)]
+    pub fn take_over() -> io::Result<Self> {
+        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let mut names = names.split(':');
+        let mut inherited = listenfd::ListenFd::from_env();
+        let mut handed = Self::default();
+        for index in 0..inherited.len() {
+            // What systemd calls a socket that has no name.
+            let name = names.next().filter(|name| !name.is_empty()).unwrap_or("unknown");
+            let listening = match inherited.take_tcp_listener(index) {
+                Ok(listener) => listener.map(Listening::Network),
+                Err(_) => inherited.take_unix_listener(index)?.map(Listening::Path),
+            };
+            handed.0.entry(name.to_owned()).or_default().extend(listening);
+        }
+        Ok(handed)
+    }
+
+    /// Nothing is ever handed over here.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(unix))]
+    pub fn take_over() -> io::Result<Self> {
+        Ok(Self::default())
+    }
+
+    fn take(&mut self, name: &str) -> io::Result<Vec<Bound>> {
+        let Some(listening) = self.0.remove(name) else {
+            let mut names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let why = format!(
+                "the service manager handed over no socket of this name (FileDescriptorName=); handed over: {known}"
+            );
+            return Err(io::Error::new(io::ErrorKind::NotFound, why));
+        };
+        listening.into_iter().map(Bound::try_from).collect()
+    }
+}
+
+impl TryFrom<Listening> for Bound {
+    type Error = io::Error;
+
+    fn try_from(listening: Listening) -> io::Result<Self> {
+        match listening {
+            Listening::Network(listener) => {
+                listener.set_nonblocking(true)?;
+                Self::network(TcpListener::from_std(listener)?)
+            }
+            #[cfg(unix)]
+            Listening::Path(listener) => {
+                listener.set_nonblocking(true)?;
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().map(Path::to_owned).unwrap_or_default();
+                let listener = Listener::Path(UnixListener::from_std(listener)?);
+                Ok(Self { listener, spot: Spot::Path(path) })
+            }
+        }
+    }
+}
