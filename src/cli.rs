@@ -8,6 +8,7 @@ mod doctor;
 mod entra_script;
 mod examples;
 mod exit;
+mod explain;
 mod facts;
 mod journal;
 mod key;
@@ -126,6 +127,13 @@ enum Command {
     /// Make local passwords: hashes for the configuration, and passwords of devices
     #[command(subcommand)]
     Password(PasswordCommand),
+    /// Say what a mail host's reply or an authority's error means, and what to do
+    #[command(after_long_help = examples::EXPLAIN_EXAMPLES)]
+    Explain {
+        /// The line as it was said; several words are taken for one line
+        #[arg(required = true, allow_hyphen_values = true, trailing_var_arg = true)]
+        words: Vec<String>,
+    },
     /// Make and change the keys that seal stored sign-ins
     #[command(subcommand)]
     Key(key::Command),
@@ -228,6 +236,7 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
             entra_script::entra_script(&arguments.load()?, provider.as_deref(), *variant)
         }
         Command::Password(command) => password::perform(command, arguments),
+        Command::Explain { words } => explain::explain(&words.join(" ")),
         Command::Key(command) => command.perform(arguments),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {

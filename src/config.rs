@@ -23,6 +23,7 @@ mod scope;
 mod secret;
 mod span;
 mod store;
+mod submission;
 
 use std::path::{Path, PathBuf};
 use std::slice;

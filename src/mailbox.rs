@@ -10,6 +10,7 @@ mod provider;
 
 use std::sync::Arc;
 
+use crate::proto::smtp::{self, submission::Policy};
 use crate::secret::Secret;
 
 pub use allowance::{Allowance, InvalidPattern, Senders};
@@ -42,6 +43,8 @@ pub struct Mailbox {
     pub token_owner: Option<Arc<Self>>,
     /// The addresses, in lower case, of other mailboxes that its logins may ask for.
     pub may_open: Vec<String>,
+    /// The rules for messages that go out through it.
+    pub submission: Arc<Policy>,
 }
 
 impl Mailbox {
@@ -56,7 +59,19 @@ impl Mailbox {
             identities: Vec::new(),
             token_owner: None,
             may_open: Vec::new(),
+            submission: Arc::default(),
         }
+    }
+
+    /// The same mailbox, where messages go out from another address.
+    #[must_use]
+    pub fn known_as(&self, address: &str) -> Self {
+        let mut known = self.clone();
+        if address != self.address {
+            address.clone_into(&mut known.address);
+            known.identities.retain(|(protocol, _)| *protocol != smtp::PROTOCOL.name);
+        }
+        known
     }
 
     /// Whom the upstream of `protocol` is told to open.

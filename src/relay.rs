@@ -10,7 +10,9 @@ mod explanation;
 mod failures;
 mod memory;
 mod places;
+mod reach;
 mod source;
+mod submission;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -20,20 +22,19 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug};
 
-use crate::mailbox::{Admitted, Directory, Mailbox, Service, Visit};
-use crate::proto::{
-    Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
-    UpstreamTerms,
-};
+use crate::mailbox::{Admitted, Directory, Mailbox, Visit};
+use crate::proto::smtp::{self, submission::Mode};
+use crate::proto::{Cause, Clearance, DownstreamTerms, Offer, Privacy, Protocol, Ready, Refusal};
 use crate::tls::Trust;
-use crate::tokens::{Again, Bearer, Tokens};
-use crate::wire::{Halt, Handshake, Patience, Proxy, Socket, Wire, dial, splice};
+use crate::tokens::Tokens;
+use crate::wire::{Halt, Patience, Proxy, Socket, Wire, splice};
 use client::{Client, report};
 use devices::Badge;
 use ending::journal;
 use explanation::no_service;
 use failures::Failures;
 use memory::Memory;
+use submission::Lines;
 
 pub use bounds::{Limits, Timeouts};
 pub use devices::LiveDevices;
@@ -65,10 +66,19 @@ pub struct Relay {
     password_checks: Arc<Semaphore>,
     memory: Arc<Memory>,
     failures: Arc<Failures>,
+    lines: Arc<Lines>,
 }
 
 /// What a client whose connection ends is given to take the last word.
 const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// Where a login leads.
+enum Destination {
+    /// To an open mailbox, to be spliced with.
+    Open(Opened),
+    /// To a mailbox that is opened for each message.
+    Submission(Arc<Mailbox>, Option<Badge>),
+}
 
 /// An open mailbox: what steps 4 to 7 come to.
 struct Opened {
@@ -77,8 +87,14 @@ struct Opened {
     badge: Option<Badge>,
 }
 
+/// What a client that has logged in goes on with.
+enum Passage {
+    Splice(Spliced),
+    Submission(Wire, Arc<Mailbox>, Option<Badge>),
+}
+
 /// A connection whose mailbox is open, and the client knows.
-struct Passage {
+struct Spliced {
     downstream: Wire,
     upstream: Wire,
     clearance: Clearance,
@@ -107,6 +123,7 @@ impl Relay {
             password_checks,
             memory: Arc::default(),
             failures: Arc::default(),
+            lines: Arc::default(),
         }
     }
 
@@ -125,6 +142,7 @@ impl Relay {
             places: self.places.clone(),
             memory: Arc::clone(&self.memory),
             failures: Arc::clone(&self.failures),
+            lines: Arc::clone(&self.lines),
             ..Self::new(name, shared, timeouts, limits)
         }
     }
@@ -135,9 +153,14 @@ impl Relay {
         let Arrival { socket, source, mut place } = arrival;
         // Boxed: what the login needs is given back before the connection's long idle life.
         let through = Box::pin(self.through(entrance, socket, (source, &mut place), stop)).await;
-        let Some(Passage { downstream, upstream, clearance, badge }) = through else {
-            return;
+        let spliced = match through {
+            None => return,
+            Some(Passage::Splice(spliced)) => spliced,
+            Some(Passage::Submission(wire, mailbox, badge)) => {
+                return Box::pin(self.submit(wire, (mailbox, badge), stop)).await;
+            }
         };
+        let Spliced { downstream, upstream, clearance, badge } = spliced;
         let patience =
             Patience { idle: self.timeouts.session_idle, half_closed: self.timeouts.half_closed };
         // Boxed too: a stranger shouldn't carry the room for it.
@@ -181,14 +204,17 @@ impl Relay {
         };
         drop(login);
         match outcome {
-            Ok(Some(Opened { wire: upstream, ready, badge })) => {
+            Ok(Some(Destination::Open(Opened { wire: upstream, ready, badge }))) => {
                 // It may wait for the client's first command, as long as a splice may for a later one.
                 let accepted = client.accept(ready, self.timeouts.session_idle);
                 let (downstream, clearance) = tokio::select! {
                     accepted = accepted => accepted?,
                     () = self.devices.cut(badge.as_ref()) => return None,
                 };
-                Some(Passage { downstream, upstream, clearance, badge })
+                Some(Passage::Splice(Spliced { downstream, upstream, clearance, badge }))
+            }
+            Ok(Some(Destination::Submission(mailbox, badge))) => {
+                Some(Passage::Submission(client.into_wire(), mailbox, badge))
             }
             Ok(None) => {
                 debug!("the client left without a login");
@@ -207,7 +233,7 @@ impl Relay {
         client: &mut Client<'_>,
         source: Source,
         place: &mut Place,
-    ) -> Result<Option<Opened>, Halt> {
+    ) -> Result<Option<Destination>, Halt> {
         client.start_tls(self.timeouts.login_idle).await?;
         for _ in 0..self.limits.failed_logins {
             let offer = client.offer(self.timeouts.login_idle).await?;
@@ -215,16 +241,24 @@ impl Relay {
             let visit = Visit { protocol: protocol.name, peer: source.ip(), now };
             // Boxed, both: a client that hasn't offered a login shouldn't carry the room for one.
             let admitted = match offer {
-                Offer::Login(login) => Box::pin(self.admit(login, visit, source)).await,
-                Offer::Sender(sender) => self.admit_sender(&sender, visit, source),
+                Offer::Login(login) => {
+                    let admitted = Box::pin(self.admit(login, visit, source)).await;
+                    admitted.map(|admitted| (mode(protocol, &admitted.mailbox), admitted))
+                }
+                // Its MAIL is unread still, as a splice passes it on.
+                Offer::Sender(sender) => self
+                    .admit_sender(&sender, visit, source)
+                    .map(|admitted| (Mode::Splice, admitted)),
                 Offer::Farewell => return Ok(None),
             };
             let opened = match admitted {
-                Ok(admitted) => Box::pin(self.open(protocol, (admitted, visit), place)).await,
+                Ok((mode, admitted)) => {
+                    Box::pin(self.open((protocol, mode), (admitted, visit), place)).await
+                }
                 Err(refusal) => Err(refusal),
             };
             match opened {
-                Ok(opened) => return Ok(Some(opened)),
+                Ok(destination) => return Ok(Some(destination)),
                 // No room at the mailbox, which is the connection's end in any protocol.
                 Err(refusal) if refusal.cause == Cause::TooManyConnections => {
                     return Err(refusal.into());
@@ -243,89 +277,29 @@ impl Relay {
 
     async fn open(
         &self,
-        protocol: &'static Protocol,
+        (protocol, mode): (&'static Protocol, Mode),
         (Admitted { mailbox, device }, visit): (Admitted, Visit),
         place: &mut Place,
-    ) -> Result<Opened, Refusal> {
+    ) -> Result<Destination, Refusal> {
         Span::current().record("mailbox", &mailbox.address);
         if let Some(device) = &device {
             Span::current().record("device", device.name.as_str());
             self.devices.used(device, visit.now);
         }
         place.log_in(&mailbox.address, &self.limits)?;
+        let badge = device.map(|device| Badge { device, since: visit.now });
+        if mode == Mode::Submission {
+            let foreseen = self.foresee(protocol, &mailbox).await;
+            foreseen.map_err(|refusal| refusal.about(&mailbox.address))?;
+            return Ok(Destination::Submission(mailbox, badge));
+        }
         let service = mailbox
             .provider
             .service(protocol.name)
             .ok_or_else(|| no_service(protocol, &mailbox))?;
         let reached = self.reach(protocol, &mailbox, service).await;
         let (wire, ready) = reached.map_err(|refusal| refusal.about(&mailbox.address))?;
-        let badge = device.map(|device| Badge { device, since: visit.now });
-        Ok(Opened { wire, ready, badge })
-    }
-
-    /// Steps 5 to 7, and once more with another token where the upstream refuses one that was at hand.
-    async fn reach(
-        &self,
-        protocol: &'static Protocol,
-        mailbox: &Mailbox,
-        service: &Service,
-    ) -> Result<(Wire, Ready), Refusal> {
-        let (refusal, bearer) = match self.attempt(protocol, mailbox, service).await {
-            Ok(opened) => return Ok(opened),
-            Err((refusal, bearer)) => (refusal, bearer),
-        };
-        self.memory.doubt(mailbox, service);
-        let refused = bearer.filter(|_| refusal.cause == Cause::TokenRefused);
-        if refused.is_none_or(|bearer| self.tokens.refused(&bearer) == Again::Pointless) {
-            return Err(refusal);
-        }
-        debug!(
-            reason = refusal.explain(),
-            "the upstream refused a token that was at hand; trying a new one"
-        );
-        self.attempt(protocol, mailbox, service).await.map_err(|(refusal, _)| refusal)
-    }
-
-    async fn attempt(
-        &self,
-        protocol: &'static Protocol,
-        mailbox: &Mailbox,
-        service: &Service,
-    ) -> Result<(Wire, Ready), (Refusal, Option<Bearer>)> {
-        let owner = mailbox.owner();
-        let (provider, address) = (&mailbox.provider, &owner.address);
-        let (seed, margin) = (owner.seed(), service.margin());
-        let bearer = self.tokens.bearer(provider, address, seed, &service.scope, margin);
-        let (bearer, mut wire) =
-            tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
-        let terms = UpstreamTerms {
-            name: self.name.clone(),
-            security: service.security,
-            identity: mailbox.identity(protocol.name).to_owned(),
-            token: bearer.token.clone(),
-            remembered: self.memory.announced(service),
-            probe: if self.memory.is_open(mailbox, service) { Probe::Skip } else { Probe::Mailbox },
-            limits: self.limits.session,
-        };
-        let mut session = (protocol.upstream)(terms);
-        let handshake = Handshake::Connect(&self.trust, &service.host);
-        let driven = wire.drive(&mut *session, &handshake, self.timeouts.upstream_reply).await;
-        let ready = driven.map_err(|halt| (upstream_refusal(halt, service), Some(bearer)))?;
-        self.memory.opened(mailbox, service, ready.announced());
-        debug!(host = service.host, "the mailbox is open");
-        Ok((wire, ready))
-    }
-
-    async fn dial(&self, service: &Service) -> Result<Wire, Refusal> {
-        let address = (service.host.as_str(), service.port);
-        let (trust, proxy) = (&self.trust, self.proxy.as_ref());
-        let limit = self.timeouts.connect;
-        dial(address, service.security, trust, proxy, limit).await.map_err(|why| {
-            Refusal::new(
-                Cause::UpstreamUnreachable,
-                format!("{}:{} can't be reached: {why}", service.host, service.port),
-            )
-        })
+        Ok(Destination::Open(Opened { wire, ready, badge }))
     }
 
     fn terms(&self, privacy: Privacy, honoured: Vec<String>) -> DownstreamTerms {
@@ -335,5 +309,13 @@ impl Relay {
     /// What every upstream behind the entrance honours, once all of them have been asked.
     fn honoured(&self, entrance: &Entrance) -> Vec<String> {
         self.memory.honoured(self.directory.services(entrance.protocol.name))
+    }
+}
+
+/// How a login to `mailbox` is served.
+fn mode(protocol: &Protocol, mailbox: &Mailbox) -> Mode {
+    match protocol.name == smtp::PROTOCOL.name {
+        true => mailbox.submission.mode,
+        false => Mode::Splice,
     }
 }

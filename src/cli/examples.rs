@@ -58,3 +58,8 @@ pub(super) const LOGIN_EXAMPLES: &str = "\
 Examples:
   gatepost login jane@contoso.example
   gatepost login --all --device";
+
+pub(super) const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  gatepost explain \"535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.\"
+  gatepost explain AADSTS700082";

@@ -13,6 +13,7 @@ use toml::Spanned;
 use super::document::{Section, unknown_word};
 use super::problem::Report;
 use super::secret::{Forms, Inline};
+use super::submission;
 use crate::mailbox::{Device, Directory, Mailbox, Password, Provider, UserTaken, fold};
 use crate::oauth::{Owner, Seed};
 use crate::sasl::is_fit;
@@ -56,6 +57,7 @@ impl<'p> Mailboxes<'p> {
         let password = password(&mut section, policy, &mut self.costs, report);
         let wishes = Wishes::read(&mut section, report);
         let seed = Forms::take(&mut section, "refresh_token", report);
+        let submission = submission::read(&mut section, provider.as_deref(), report);
         let password_there = Forms::take(&mut section, "provider_password", report);
         let signed_in_as = signed_in_as(&mut section, provider.as_deref(), report);
         let devices = section.sections("device", report);
@@ -84,6 +86,7 @@ impl<'p> Mailboxes<'p> {
             refresh_token,
             provider_password,
             signed_in_as,
+            submission: Arc::new(submission),
             ..Mailbox::new(address.get_ref(), provider)
         };
         let draft = Draft { mailbox, user, password, wishes, devices };

@@ -65,6 +65,13 @@ pub(crate) struct Difference<'a> {
     pub(crate) tables: &'a str,
 }
 
+impl Difference<'_> {
+    /// Messages are followed on their way, by more `keys` of the `[[mailbox]]`.
+    pub(crate) fn submission(keys: &str) -> Self {
+        Self { mailbox: format!("smtp_mode = \"submission\"\n{keys}"), ..Self::default() }
+    }
+}
+
 /// A clock that a test can put forward.
 #[derive(Clone, Default)]
 pub(crate) struct Clock(Arc<AtomicU64>);

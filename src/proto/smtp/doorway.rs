@@ -1,8 +1,8 @@
 //! The client's half of SMTP after a login.
 
-use super::downstream::{multiline, reply};
+use super::downstream::reply;
 use super::grammar::{self, Command, Unfit};
-use super::passed_on;
+use super::{multiline, passed_on};
 use crate::proto::{Clearance, Inbox, Ready, Refusal, Session, Step};
 
 /// Between the login and the first command that is the upstream's to answer. EHLO stays here because

@@ -5,18 +5,17 @@ use crate::proto::{Cause, Inbox, Limits, Refusal, TooLong};
 
 /// The reply that is being read.
 #[derive(Default)]
-pub(super) struct Replies {
+pub struct Replies {
     reply: Reply,
     octets: usize,
 }
 
 impl Replies {
     /// Takes lines until a reply is whole; `None` where more must come in first.
-    pub(super) fn next(
-        &mut self,
-        inbox: &mut Inbox,
-        limits: &Limits,
-    ) -> Result<Option<Reply>, Refusal> {
+    ///
+    /// # Errors
+    /// What came is no reply, or too long a one.
+    pub fn next(&mut self, inbox: &mut Inbox, limits: &Limits) -> Result<Option<Reply>, Refusal> {
         loop {
             let line = match inbox.line(limits.line) {
                 Ok(Some(line)) => line,
