@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::secret::Secret;
 
 pub use directory::{Directory, KEY_LENGTH, Password, UserTaken};
-pub use provider::{Consent, Margin, Provider, Service};
+pub use provider::{Consent, GraphService, Margin, Provider, Service};
 
 /// A mailbox that logins lead to.
 #[derive(Debug)]
@@ -22,6 +22,18 @@ pub struct Mailbox {
     pub refresh_token: Option<Secret<String>>,
     /// Its password at its provider, for the grant that takes one.
     pub provider_password: Option<Secret<String>>,
+    /// Where its mail goes out.
+    pub smtp_via: Via,
+}
+
+/// Where a mailbox's mail goes out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// The provider's submission service.
+    #[default]
+    Smtp,
+    /// Microsoft Graph, for tenants that have SMTP AUTH switched off.
+    Graph,
 }
 
 impl Mailbox {

@@ -233,9 +233,11 @@ mod tests {
                 application: Arc::new(application),
                 grant: Grant::named(grant).unwrap(),
                 services: scopes.iter().map(service).collect(),
+                graph: None,
             }),
             refresh_token: None,
             provider_password: None,
+            smtp_via: crate::mailbox::Via::Smtp,
         }
     }
 

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::document::{Section, unknown_word};
+use super::document::{Section, Words, unknown_word};
 use super::problem::Report;
 use super::secret::{Forms, Inline};
 use crate::mailbox::password::{Hash, InvalidHash, Parameters};
-use crate::mailbox::{Directory, Mailbox, Password, Provider, UserTaken};
+use crate::mailbox::{Directory, Mailbox, Password, Provider, UserTaken, Via};
 use crate::oauth::Seed;
 use crate::secret::Secret;
+
+const VIAS: &Words<Via> = &[("smtp", Via::Smtp), ("graph", Via::Graph)];
 
 /// The providers by name; `None` for one that has problems of its own.
 pub(super) type Providers = BTreeMap<String, Option<Arc<Provider>>>;
@@ -39,6 +41,7 @@ impl<'p> Mailboxes<'p> {
         let password = self.password(&mut section, report);
         let seed = Forms::take(&mut section, "refresh_token", report);
         let password_there = Forms::take(&mut section, "provider_password", report);
+        let smtp_via = smtp_via(provider.as_deref(), &mut section, report);
         let span = section.span();
         section.finish(report);
         let refresh_token =
@@ -51,7 +54,7 @@ impl<'p> Mailboxes<'p> {
         };
         let user = user.unwrap_or_else(|| address.clone());
         let address = address.into_inner();
-        let mailbox = Mailbox { address, provider, refresh_token, provider_password };
+        let mailbox = Mailbox { address, provider, refresh_token, provider_password, smtp_via };
         self.admit(&user, password, mailbox, report);
     }
 
@@ -229,6 +232,18 @@ fn address(section: &mut Section<'_>, report: &Report<'_>) -> Option<Spanned<Str
         return None;
     }
     Some(address)
+}
+
+/// Where the mailbox's mail goes out.
+fn smtp_via(provider: Option<&Provider>, section: &mut Section<'_>, report: &Report<'_>) -> Via {
+    let Some(via) = section.word("smtp_via", VIAS, report) else {
+        return Via::default();
+    };
+    if let (Via::Graph, Some(Provider { name, graph: None, .. })) = (via.get_ref(), provider) {
+        let title = format!("the provider {name} has no Graph to send by");
+        report.problem(via.span(), title, format!("needs endpoint in [provider.{name}.graph]"));
+    }
+    via.into_inner()
 }
 
 /// A user name as clients can send it (RFC 4616 section 2).

@@ -1,4 +1,5 @@
 use super::*;
+use crate::mailbox::Via;
 use crate::mailbox::password::{self, SALT_LENGTH};
 use crate::oauth::{Application, Grant};
 
@@ -13,6 +14,7 @@ fn provider() -> Arc<Provider> {
         application: Arc::new(application),
         grant: Grant::named("refresh_token").unwrap(),
         services: Vec::new(),
+        graph: None,
     })
 }
 
@@ -22,6 +24,7 @@ fn mailbox(address: &str) -> Arc<Mailbox> {
         provider: provider(),
         refresh_token: None,
         provider_password: None,
+        smtp_via: Via::Smtp,
     })
 }
 
@@ -195,6 +198,7 @@ fn services_are_those_of_distinct_providers() {
             address: user.to_owned(),
             refresh_token: None,
             provider_password: None,
+            smtp_via: Via::Smtp,
         };
         directory.insert(user, hashed("x"), Arc::new(mailbox)).unwrap();
     }
