@@ -168,10 +168,10 @@ mod tests {
         /// Whatever the header says, either it is refused or the recipients are exactly the envelope's.
         #[test]
         fn nobody_is_added_and_nobody_left_out(
-            recipients in proptest::collection::vec("[a-e]@c.example", 1..5),
-            to in proptest::collection::vec("[a-f]@c.example", 0..4),
-            cc in proptest::collection::vec("[A-F]@c.example", 0..4),
-            bcc in proptest::collection::vec("[a-f]@c.example", 0..4),
+            recipients in proptest::collection::vec("[a-e]@c\\.example", 1..5),
+            to in proptest::collection::vec("[a-f]@c\\.example", 0..4),
+            cc in proptest::collection::vec("[A-F]@c\\.example", 0..4),
+            bcc in proptest::collection::vec("[a-f]@c\\.example", 0..4),
         ) {
             let envelope = Envelope::new(&recipients).unwrap();
             let header = format!("Cc: {}\r\nBcc: {}\r\nTo: {}\r\n", cc.join(","), bcc.join(","), to.join(","));
