@@ -21,6 +21,7 @@ mod proxy;
 mod scope;
 mod secret;
 mod store;
+mod submission;
 
 use std::path::{Path, PathBuf};
 use std::slice;

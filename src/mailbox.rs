@@ -6,13 +6,14 @@ mod provider;
 
 use std::sync::Arc;
 
+use crate::proto::smtp::submission::Policy;
 use crate::secret::Secret;
 
 pub use directory::{Directory, KEY_LENGTH, Password, UserTaken};
 pub use provider::{Consent, GraphService, Margin, Provider, Service};
 
 /// A mailbox that logins lead to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Mailbox {
     /// Its address, which is the identity it is opened by.
     pub address: String,
@@ -24,6 +25,8 @@ pub struct Mailbox {
     pub provider_password: Option<Secret<String>>,
     /// Where its mail goes out.
     pub smtp_via: Via,
+    /// The rules for messages that go out through it.
+    pub submission: Arc<Policy>,
 }
 
 /// Where a mailbox's mail goes out.
@@ -37,6 +40,12 @@ pub enum Via {
 }
 
 impl Mailbox {
+    /// The same mailbox, opened by another address.
+    #[must_use]
+    pub fn known_as(&self, address: &str) -> Self {
+        Self { address: address.to_owned(), ..self.clone() }
+    }
+
     /// What its tokens come from, as far as the configuration has it: a refresh token or a password.
     pub fn seed(&self) -> Option<&Secret<String>> {
         self.refresh_token.as_ref().or(self.provider_password.as_ref())

@@ -2,6 +2,7 @@
 
 mod client;
 mod memory;
+mod submission;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug, info, warn};
 
 use crate::mailbox::{Directory, Mailbox, Service};
+use crate::proto::smtp::{self, submission::Mode};
 use crate::proto::{
     self, Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
     UpstreamTerms,
@@ -23,6 +25,7 @@ use crate::tokens::{Again, Bearer, Tokens};
 use crate::wire::{End, Halt, Handshake, Patience, Proxy, Traffic, Wire, dial, splice};
 use client::{Client, report};
 use memory::Memory;
+use submission::Lines;
 
 /// What all connections share.
 pub struct Relay {
@@ -42,6 +45,7 @@ pub struct Relay {
     pub limits: Limits,
     password_checks: Arc<Semaphore>,
     memory: Memory,
+    lines: Lines,
 }
 
 /// Where a connection came in.
@@ -93,6 +97,20 @@ pub struct Limits {
 /// What a client whose connection ends is given to take the last word.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
+/// Where a login leads.
+enum Admitted {
+    /// To an open mailbox, to be spliced with.
+    Opened(Opened),
+    /// To a mailbox that is opened for each message.
+    Submission(Arc<Mailbox>),
+}
+
+/// What a client that has logged in goes on with.
+enum Passage {
+    Splice(Wire, Wire, Clearance),
+    Submission(Wire, Arc<Mailbox>),
+}
+
 /// An open mailbox: what steps 4 to 7 come to.
 struct Opened {
     wire: Wire,
@@ -118,6 +136,7 @@ impl Relay {
             limits,
             password_checks,
             memory: Memory::default(),
+            lines: Lines::default(),
         }
     }
 
@@ -127,8 +146,14 @@ impl Relay {
         let start = Instant::now();
         // Boxed: what the login needs is given back before the connection's long idle life.
         let through = Box::pin(self.through(entrance, stream, stop)).await;
-        let Some((downstream, upstream, clearance)) = through else {
-            return;
+        let (downstream, upstream, clearance) = match through {
+            None => return,
+            Some(Passage::Splice(downstream, upstream, clearance)) => {
+                (downstream, upstream, clearance)
+            }
+            Some(Passage::Submission(wire, mailbox)) => {
+                return Box::pin(self.submit(wire, mailbox, stop)).await;
+            }
         };
         let patience =
             Patience { idle: self.timeouts.session_idle, half_closed: self.timeouts.half_closed };
@@ -153,7 +178,7 @@ impl Relay {
         entrance: &Entrance,
         stream: TcpStream,
         stop: &CancellationToken,
-    ) -> Option<(Wire, Wire, Clearance)> {
+    ) -> Option<Passage> {
         let mut client =
             Client::new(stream, entrance, self.terms(entrance, self.honoured(entrance)));
         let login = timeout(self.timeouts.login_total, self.log_in(&mut client));
@@ -162,10 +187,13 @@ impl Relay {
             () = stop.cancelled() => Err(Refusal::new(Cause::Stopping, "gatepost stops").into()),
         };
         match outcome {
-            Ok(Some(Opened { wire, ready })) => {
+            Ok(Some(Admitted::Opened(Opened { wire, ready }))) => {
                 let (downstream, clearance) =
                     client.accept(ready, self.timeouts.session_idle).await?;
-                Some((downstream, wire, clearance))
+                Some(Passage::Splice(downstream, wire, clearance))
+            }
+            Ok(Some(Admitted::Submission(mailbox))) => {
+                Some(Passage::Submission(client.into_wire(), mailbox))
             }
             Ok(None) => {
                 debug!("the client left without a login");
@@ -179,14 +207,14 @@ impl Relay {
     }
 
     /// Steps 2 to 7, again after a login that led nowhere.
-    async fn log_in(&self, client: &mut Client<'_>) -> Result<Option<Opened>, Halt> {
+    async fn log_in(&self, client: &mut Client<'_>) -> Result<Option<Admitted>, Halt> {
         client.start_tls(self.timeouts.login_idle).await?;
         for _ in 0..self.limits.failed_logins {
             let Offer::Login(login) = client.offer(self.timeouts.login_idle).await? else {
                 return Ok(None);
             };
             match self.open(client.protocol(), login).await {
-                Ok(opened) => return Ok(Some(opened)),
+                Ok(admitted) => return Ok(Some(admitted)),
                 Err(refusal) => {
                     client.refuse(&refusal, self.timeouts.login_idle).await?;
                     if refusal.ends_talk() {
@@ -199,16 +227,21 @@ impl Relay {
             .into())
     }
 
-    async fn open(&self, protocol: &'static Protocol, login: Login) -> Result<Opened, Refusal> {
+    async fn open(&self, protocol: &'static Protocol, login: Login) -> Result<Admitted, Refusal> {
         Span::current().record("user", &login.authcid);
         let mailbox = self.admit(login).await?;
         Span::current().record("mailbox", &mailbox.address);
+        if protocol.name == smtp::PROTOCOL.name && mailbox.submission.mode == Mode::Submission {
+            let foreseen = self.foresee(protocol, &mailbox).await;
+            foreseen.map_err(|refusal| refusal.about(&mailbox.address))?;
+            return Ok(Admitted::Submission(mailbox));
+        }
         let service = mailbox
             .provider
             .service(protocol.name)
             .ok_or_else(|| no_service(protocol, &mailbox))?;
         let opened = self.reach(protocol, &mailbox, service).await;
-        opened.map_err(|refusal| refusal.about(&mailbox.address))
+        opened.map(Admitted::Opened).map_err(|refusal| refusal.about(&mailbox.address))
     }
 
     /// Step 4. A password that wasn't seen before is checked on another thread, so many at a time.

@@ -1,6 +1,7 @@
 //! A stream and its unread bytes: driving a session, dialling an upstream, splicing two wires.
 
 mod dial;
+mod intake;
 mod proxy;
 mod splice;
 

@@ -238,6 +238,7 @@ mod tests {
             refresh_token: None,
             provider_password: None,
             smtp_via: crate::mailbox::Via::Smtp,
+            submission: Arc::default(),
         }
     }
 

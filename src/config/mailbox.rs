@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::document::{Section, Words, unknown_word};
 use super::problem::Report;
 use super::secret::{Forms, Inline};
+use super::submission;
 use crate::mailbox::password::{Hash, InvalidHash, Parameters};
 use crate::mailbox::{Directory, Mailbox, Password, Provider, UserTaken, Via};
 use crate::oauth::Seed;
@@ -42,6 +43,7 @@ impl<'p> Mailboxes<'p> {
         let seed = Forms::take(&mut section, "refresh_token", report);
         let password_there = Forms::take(&mut section, "provider_password", report);
         let smtp_via = smtp_via(provider.as_deref(), &mut section, report);
+        let submission = submission::read(&mut section, provider.as_deref(), report);
         let span = section.span();
         section.finish(report);
         let refresh_token =
@@ -53,8 +55,16 @@ impl<'p> Mailboxes<'p> {
             return;
         };
         let user = user.unwrap_or_else(|| address.clone());
+        let submission = Arc::new(submission);
         let address = address.into_inner();
-        let mailbox = Mailbox { address, provider, refresh_token, provider_password, smtp_via };
+        let mailbox = Mailbox {
+            address,
+            provider,
+            refresh_token,
+            provider_password,
+            smtp_via,
+            submission,
+        };
         self.admit(&user, password, mailbox, report);
     }
 

@@ -2,12 +2,14 @@
 
 mod downstream;
 pub mod grammar;
+pub mod headers;
 mod rehearsal;
 mod replies;
+pub mod submission;
 mod upstream;
 pub mod verdict;
 
-use super::{Protocol, Security};
+use super::{Protocol, Refusal, Security};
 
 /// The row of SMTP.
 pub const PROTOCOL: Protocol = Protocol {
@@ -30,4 +32,22 @@ fn passed_on(extensions: &[String]) -> impl Iterator<Item = &str> {
         let keyword = line.split([' ', '=']).next().unwrap_or_default();
         !["AUTH", "X-EXPS", "STARTTLS"].iter().any(|ours| keyword.eq_ignore_ascii_case(ours))
     })
+}
+
+/// The lines of a reply 250.
+fn multiline(lines: &[String]) -> Vec<u8> {
+    let last = lines.len() - 1;
+    let line = |(i, text): (usize, &String)| {
+        let separator = if i == last { ' ' } else { '-' };
+        format!("250{separator}{text}\r\n")
+    };
+    lines.iter().enumerate().map(line).collect::<String>().into_bytes()
+}
+
+/// What a client hears of `refusal` in the middle of its session.
+pub fn answer(refusal: &Refusal) -> grammar::Reply {
+    let line = downstream::answer(refusal);
+    let parsed = grammar::reply_line(line.as_bytes());
+    let text = line.get(4..).unwrap_or_default();
+    grammar::Reply::of(parsed.map_or(451, |parsed| parsed.code), text)
 }

@@ -55,6 +55,11 @@ impl<'a> Client<'a> {
         tokio::time::timeout(patience, self.wire.write(&words)).await.unwrap_or(Err(Halt::TimedOut))
     }
 
+    /// The client itself, to be answered elsewhere.
+    pub(super) fn into_wire(self) -> Wire {
+        self.wire
+    }
+
     /// Step 8. `None` where the client left meanwhile.
     pub(super) async fn accept(
         mut self,

@@ -25,6 +25,7 @@ fn mailbox(address: &str) -> Arc<Mailbox> {
         refresh_token: None,
         provider_password: None,
         smtp_via: Via::Smtp,
+        submission: Arc::default(),
     })
 }
 
@@ -199,6 +200,7 @@ fn services_are_those_of_distinct_providers() {
             refresh_token: None,
             provider_password: None,
             smtp_via: Via::Smtp,
+            submission: Arc::default(),
         };
         directory.insert(user, hashed("x"), Arc::new(mailbox)).unwrap();
     }

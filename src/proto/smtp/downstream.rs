@@ -1,7 +1,7 @@
 //! The client's half of SMTP.
 
 use super::grammar::{self, Command, Unfit};
-use super::{CONSERVATIVE, passed_on};
+use super::{CONSERVATIVE, multiline, passed_on};
 use crate::proto::{
     Cause, Clearance, DownstreamTerms, Inbox, Offer, Privacy, Ready, Refusal, Session, Step,
     TooLong,
@@ -207,7 +207,7 @@ impl crate::proto::Downstream for Downstream {
 
 /// Table of the answers to a login, or to a talk, that leads nowhere. 454 keeps clients from asking
 /// for another password (RFC 4954 section 6): 535 is for a wrong local password alone.
-fn answer(refusal: &Refusal) -> String {
+pub(super) fn answer(refusal: &Refusal) -> String {
     let text = refusal.reply();
     match (refusal.cause, &refusal.verbatim) {
         (Cause::LoginRejected, _) => "535 5.7.8 Authentication credentials invalid".to_owned(),
@@ -289,15 +289,6 @@ impl Doorway {
 
 fn reply<T>(line: &str) -> Step<T> {
     Step::write(format!("{line}\r\n"))
-}
-
-fn multiline(lines: &[String]) -> Vec<u8> {
-    let last = lines.len() - 1;
-    let line = |(i, text): (usize, &String)| {
-        let separator = if i == last { ' ' } else { '-' };
-        format!("250{separator}{text}\r\n")
-    };
-    lines.iter().enumerate().map(line).collect::<String>().into_bytes()
 }
 
 #[cfg(test)]

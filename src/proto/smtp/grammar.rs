@@ -134,6 +134,27 @@ impl Reply {
     pub fn text(&self) -> String {
         format!("{} {}", self.code, self.lines.join(" ")).trim_end().to_owned()
     }
+
+    /// A reply of one line.
+    pub fn of(code: u16, text: &str) -> Self {
+        Self { code, lines: vec![text.to_owned()] }
+    }
+
+    /// The reply as it goes on to a client, line endings included. Control characters don't.
+    pub fn render(&self) -> String {
+        let last = self.lines.len().saturating_sub(1);
+        let line = |(at, text): (usize, &String)| {
+            let separator = if at == last { ' ' } else { '-' };
+            let text: String = text.chars().filter(|c| !c.is_control()).collect();
+            format!("{}{separator}{text}\r\n", self.code)
+        };
+        self.lines.iter().enumerate().map(line).collect()
+    }
+
+    /// A yes, or the word to go on.
+    pub fn is_positive(&self) -> bool {
+        (200..400).contains(&self.code)
+    }
 }
 
 /// `enhanced-status-code = class "." subject "." detail` (RFC 3463 section 2) and a space, where a

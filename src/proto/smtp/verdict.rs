@@ -208,6 +208,11 @@ pub fn lookup(reply: &Reply) -> Option<&'static Verdict> {
     })
 }
 
+/// Whether the service can't log on to the mailbox, which it calls temporary though it isn't.
+pub fn is_logon_failure(reply: &Reply) -> bool {
+    reply.code == 430 && lookup(reply).is_some_and(|verdict| verdict.code == 430)
+}
+
 /// The refusal that `reply` comes to. Of replies that no row fits, a temporary no is the service's
 /// state; `otherwise` is for the rest.
 pub(super) fn refusal(reply: &Reply, otherwise: Cause) -> Refusal {
