@@ -17,6 +17,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, field, info, info_span, warn};
 
 use crate::config::{Config, Listener};
+use crate::graph::{self, Graph};
+use crate::mailbox::Via;
 use crate::notice::Notices;
 use crate::notice::expiry::Expiries;
 use crate::relay::{Entrance, Relay};
@@ -167,10 +169,21 @@ fn relay(config: &Config) -> Result<(Relay, Upkeep), Error> {
     let tokens = Tokens::with_notices(http, store, limits, (clock, notices.clone()));
     let expiries = Expiries::new(config.expiries.clone(), announced, notices);
     let upkeep = Upkeep::new(tokens.clone(), &config.directory, expiries);
+    let graph = graph(config, &trust, &tokens)?;
     let shared = (Arc::clone(&config.directory), tokens, trust);
     let mut relay = Relay::new(config.name.clone(), shared, config.timeouts, config.limits);
     relay.proxy.clone_from(&config.proxy);
+    relay.graph = graph;
     Ok((relay, upkeep))
+}
+
+/// The way to Graph, where a mailbox needs it.
+fn graph(config: &Config, trust: &Trust, tokens: &Tokens) -> Result<Option<Graph>, Error> {
+    if !config.directory.ways().contains(&Via::Graph) {
+        return Ok(None);
+    }
+    let http = http_client(trust.client_config(), &graph::LIMITS, config.proxy.as_ref());
+    Ok(Some(Graph::new(http.map_err(Error::Http)?.usual(), tokens.clone())))
 }
 
 /// The token engine of a configuration, for a command that ends soon, and the certificates that it

@@ -50,7 +50,19 @@ pub const SIZE: usize = 3_000_000;
 
 /// What to announce in EHLO instead of a submission service's extensions. Graph has nothing like
 /// SMTPUTF8's addresses or DSN's wishes, and MIME in BINARYMIME's sense isn't what it documents.
-pub const EXTENSIONS: &[&str] = &["SIZE 3000000", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"];
+pub fn extensions() -> Vec<String> {
+    let size = format!("SIZE {SIZE}");
+    [&size, "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"].map(str::to_owned).to_vec()
+}
+
+/// Whether Graph can send to `recipient`, as RCPT names it, without angle brackets.
+///
+/// # Errors
+/// What to answer to RCPT.
+pub fn check_recipient(recipient: &str) -> Result<(), Verdict> {
+    let envelope = Envelope::new(&[recipient.to_owned()]);
+    envelope.map(drop).map_err(|recipient| unfit(&recipient))
+}
 
 /// The bounds of the HTTP client that [`Graph::new`] takes: an upload may take long before Graph says
 /// its first word. Each request has a limit of its own besides.
@@ -260,7 +272,8 @@ fn unfit(recipient: &str) -> Verdict {
     Verdict::refused((553, "5.1.3"), text, explanation)
 }
 
-fn too_large() -> Verdict {
+/// The verdict on a message of more than [`SIZE`] octets.
+pub fn too_large() -> Verdict {
     let explanation = format!(
         "The message has more than {SIZE} octets; Graph takes no larger one. Scan at a lower resolution, or send by SMTP"
     );

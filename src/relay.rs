@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug, info, warn};
 
-use crate::mailbox::{Directory, Mailbox, Service};
+use crate::graph::{self, Graph};
+use crate::mailbox::{Directory, Mailbox, Service, Via};
 use crate::proto::smtp::{self, submission::Mode};
 use crate::proto::{
     self, Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
@@ -44,6 +45,8 @@ pub struct Relay {
     /// How much to take.
     pub limits: Limits,
     password_checks: Arc<Semaphore>,
+    /// The way out of mailboxes with `smtp_via = "graph"`; there where any has it.
+    pub graph: Option<Graph>,
     memory: Memory,
     lines: Lines,
 }
@@ -132,6 +135,7 @@ impl Relay {
             tokens,
             trust,
             proxy: None,
+            graph: None,
             timeouts,
             limits,
             password_checks,
@@ -231,7 +235,7 @@ impl Relay {
         Span::current().record("user", &login.authcid);
         let mailbox = self.admit(login).await?;
         Span::current().record("mailbox", &mailbox.address);
-        if protocol.name == smtp::PROTOCOL.name && mailbox.submission.mode == Mode::Submission {
+        if protocol.name == smtp::PROTOCOL.name && is_followed(&mailbox) {
             let foreseen = self.foresee(protocol, &mailbox).await;
             foreseen.map_err(|refusal| refusal.about(&mailbox.address))?;
             return Ok(Admitted::Submission(mailbox));
@@ -339,8 +343,23 @@ impl Relay {
 
     /// What every upstream behind the entrance honours, once all of them have been asked.
     fn honoured(&self, entrance: &Entrance) -> Vec<String> {
+        match self.directory.ways() {
+            [Via::Graph] if entrance.protocol.name == smtp::PROTOCOL.name => {
+                return graph::extensions();
+            }
+            // Beside SMTP: what nearly every service honours, Graph does too.
+            ways if entrance.protocol.name == smtp::PROTOCOL.name && ways.contains(&Via::Graph) => {
+                return Vec::new();
+            }
+            _ => {}
+        }
         self.memory.honoured(self.directory.services(entrance.protocol.name))
     }
+}
+
+/// Whether the transactions of a client are followed rather than spliced.
+fn is_followed(mailbox: &Mailbox) -> bool {
+    mailbox.submission.mode == Mode::Submission || mailbox.smtp_via == Via::Graph
 }
 
 fn no_service(protocol: &Protocol, mailbox: &Mailbox) -> Refusal {

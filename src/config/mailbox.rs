@@ -57,14 +57,8 @@ impl<'p> Mailboxes<'p> {
         let user = user.unwrap_or_else(|| address.clone());
         let submission = Arc::new(submission);
         let address = address.into_inner();
-        let mailbox = Mailbox {
-            address,
-            provider,
-            refresh_token,
-            provider_password,
-            smtp_via,
-            submission,
-        };
+        let mailbox =
+            Mailbox { address, provider, refresh_token, provider_password, smtp_via, submission };
         self.admit(&user, password, mailbox, report);
     }
 

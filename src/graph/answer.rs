@@ -201,7 +201,7 @@ impl Answer {
 
     fn accepted(&self) -> Verdict {
         let id = self.request_id.as_deref().unwrap_or("-");
-        let no = Verdict::refused((250, "2.0.0"), format!("Accepted by Graph, request {id}"), "");
+        let no = Verdict::refused((250, "2.0.0"), format!("Accepted by Graph, queued as {id}"), "");
         Verdict {
             outcome: Outcome::Sent,
             explanation: format!("Graph took it as request {id}"),
@@ -292,7 +292,7 @@ mod tests {
             }
         }
         let answer = Answer { request_id: Some("7-7".to_owned()), ..Answer::read(202, b"") };
-        assert_eq!(answer.verdict().line(), "250 2.0.0 Accepted by Graph, request 7-7");
+        assert_eq!(answer.verdict().line(), "250 2.0.0 Accepted by Graph, queued as 7-7");
         assert_eq!(answer.verdict().outcome, Outcome::Sent);
     }
 

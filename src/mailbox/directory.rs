@@ -9,7 +9,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::password::{Hash, Parameters};
-use super::{Mailbox, Provider, Service};
+use super::{Mailbox, Provider, Service, Via};
 use crate::proto::{Cause, Refusal};
 use crate::sasl::Login;
 use crate::secret::Secret;
@@ -21,6 +21,7 @@ pub const KEY_LENGTH: usize = 64;
 pub struct Directory {
     entries: HashMap<String, Entry>,
     providers: Vec<Arc<Provider>>,
+    ways: Vec<Via>,
     digests: Hmac<Sha256>,
     decoy: Hash,
 }
@@ -58,6 +59,7 @@ impl Directory {
         Self {
             entries: HashMap::new(),
             providers: Vec::new(),
+            ways: Vec::new(),
             digests: Hmac::new(key.reveal().into()),
             decoy: Hash::decoy(Parameters::default()),
         }
@@ -96,6 +98,9 @@ impl Directory {
         }
         if !self.providers.iter().any(|known| Arc::ptr_eq(known, &mailbox.provider)) {
             self.providers.push(Arc::clone(&mailbox.provider));
+        }
+        if !self.ways.contains(&mailbox.smtp_via) {
+            self.ways.push(mailbox.smtp_via);
         }
         slot.insert(Entry { mailbox, hash, proven: Mutex::new(digest) });
         Ok(())
@@ -140,6 +145,11 @@ impl Directory {
     /// The upstreams that logins of `protocol` may lead to, one a provider.
     pub fn services(&self, protocol: &str) -> impl Iterator<Item = &Service> {
         self.providers.iter().filter_map(move |provider| provider.service(protocol))
+    }
+
+    /// Where mail goes out, each way once.
+    pub fn ways(&self) -> &[Via] {
+        &self.ways
     }
 
     /// All mailboxes, once for each user, in no order.

@@ -5,6 +5,8 @@
 
 mod lane;
 mod line;
+mod outlet;
+mod post;
 mod record;
 mod transfer;
 mod way;
@@ -18,7 +20,8 @@ use tracing::{debug, info};
 
 use super::client::report;
 use super::{LAST_WORD, Opened, Relay, no_service};
-use crate::mailbox::Mailbox;
+use crate::graph;
+use crate::mailbox::{Mailbox, Via};
 use crate::proto::smtp::grammar::Reply;
 use crate::proto::smtp::headers::{Author, Edits};
 use crate::proto::smtp::submission::{
@@ -31,8 +34,8 @@ use crate::wire::{Halt, Wire};
 use lane::Lane;
 pub(super) use line::Lines;
 use line::{Full, Purpose};
+use outlet::Outlet;
 use record::Record;
-use way::Way;
 
 /// How long a client may keep a message's place without sending anything (RFC 5321 section
 /// 4.5.3.2.7).
@@ -50,6 +53,9 @@ impl Relay {
         protocol: &'static Protocol,
         mailbox: &Mailbox,
     ) -> Result<(), Refusal> {
+        if mailbox.smtp_via == Via::Graph {
+            return self.graph()?.reach(mailbox).await;
+        }
         let service =
             mailbox.provider.service(protocol.name).ok_or_else(|| no_service(protocol, mailbox))?;
         let policy = &mailbox.submission;
@@ -68,9 +74,7 @@ impl Relay {
 
     /// Serves a client that has logged in to `mailbox` until it leaves.
     pub(super) async fn submit(&self, wire: Wire, mailbox: Arc<Mailbox>, stop: &CancellationToken) {
-        let service = mailbox.provider.service(smtp::PROTOCOL.name);
-        let announced = service.and_then(|service| self.memory.announced(service));
-        let extensions = announced.map(|known| known.after_login).unwrap_or_default();
+        let extensions = self.extensions(&mailbox);
         let talk = Talk::new(self.name.clone(), &extensions, self.limits.session);
         let mut visit = Visit { relay: self, mailbox, wire, talk, message: None, sent: 0 };
         let start = Instant::now();
@@ -84,6 +88,16 @@ impl Relay {
             Ok(words) => visit.wire.farewell(&words, LAST_WORD).await,
             Err(halt) => debug!(?halt, "the client left"),
         }
+    }
+
+    /// What the way out of `mailbox` honours, as far as it is known.
+    fn extensions(&self, mailbox: &Mailbox) -> Vec<String> {
+        if mailbox.smtp_via == Via::Graph {
+            return graph::extensions();
+        }
+        let service = mailbox.provider.service(smtp::PROTOCOL.name);
+        let announced = service.and_then(|service| self.memory.announced(service));
+        announced.map(|known| known.after_login).unwrap_or_default()
     }
 
     async fn open_lane(&self, mailbox: &Mailbox) -> Result<Lane, Refusal> {
@@ -110,7 +124,7 @@ struct Visit<'r> {
 
 /// A message under way.
 struct Message<'r> {
-    way: Way<'r>,
+    way: Outlet<'r>,
     record: Record,
     content: Content,
 }
@@ -238,7 +252,7 @@ impl<'r> Visit<'r> {
             record.refused(&reply);
             return Ok(Err(reply));
         };
-        let way = Way::new(self.relay, self.mailbox.known_as(identity), turn);
+        let way = Outlet::new(self.relay, self.mailbox.known_as(identity), turn);
         let bare_lf = if policy.mends(Repair::BareLf) { BareLf::Mend } else { BareLf::Keep };
         let edits = edits(policy, &self.mailbox.address, &self.relay.name);
         let content = Content::new(way.framing(), bare_lf, edits);

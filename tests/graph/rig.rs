@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use gatepost::config::Config;
 use gatepost::graph::{Graph, LIMITS, Verdict};
@@ -24,14 +26,15 @@ pub(crate) struct Rig {
     pub(crate) standin: Standin,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) graph: Graph,
+    /// Seconds that gatepost's clock is ahead.
+    pub(crate) ahead: Arc<AtomicU64>,
     _folder: TempDir,
 }
 
 impl Rig {
     /// An application's way out through the stand-in's Graph.
     pub(crate) async fn start() -> Self {
-        let standin = Standin::start().await.unwrap();
-        allow(&standin);
+        let standin = tenant().await;
         let endpoint = standin.graph();
         Self::with(standin, &endpoint, &app(), "")
     }
@@ -52,21 +55,20 @@ impl Rig {
 
     fn with(standin: Standin, endpoint: &str, grant: &str, keys: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), standin.ca_pem()).unwrap();
-        let tables = format!(
-            "token_endpoint = \"{}\"\n[provider.contoso.graph]\nendpoint = \"{endpoint}\"\n[tls]\nca_file = \"ca.pem\"\n",
-            standin.token_endpoint()
-        );
-        let provider = format!("preset = \"microsoft\"\n{grant}\n{tables}");
+        let provider = provider(folder.path(), &standin, endpoint, grant);
         let mailbox = format!("smtp_via = \"graph\"\n{keys}\n");
         let config = configure(folder.path(), &provider, &mailbox).unwrap();
         let trust = Trust::load(&config.ca_files).unwrap();
         let client = |limits: &Limits| http_client(trust.client_config(), limits, None).unwrap();
         let store = Store::open(&config.state_directory).unwrap();
-        let tokens = Tokens::new(client(&Limits::default()), store, Limits::default());
+        let ahead = Arc::new(AtomicU64::new(0));
+        let hand = Arc::clone(&ahead);
+        let clock = move || SystemTime::now() + Duration::from_secs(hand.load(Ordering::SeqCst));
+        let (http, limits) = (client(&Limits::default()), Limits::default());
+        let tokens = Tokens::with_clock(http, store, limits, Arc::new(clock));
         let graph = Graph::new(client(&LIMITS).usual(), tokens);
         let mailbox = mailbox_of(&config);
-        Self { standin, mailbox, graph, _folder: folder }
+        Self { standin, mailbox, graph, ahead, _folder: folder }
     }
 
     /// Sends a message, in pieces of that many octets.
@@ -93,14 +95,27 @@ impl Rig {
     }
 }
 
-/// Gives the application Graph's permission to send.
-fn allow(standin: &Standin) {
+/// A stand-in whose application has Graph's permission to send.
+pub(crate) async fn tenant() -> Standin {
+    let standin = Standin::start().await.unwrap();
     let mut tenant = standin.tenant();
     let app = tenant.apps.iter_mut().find(|app| app.client_id == APP).unwrap();
     app.roles.push("Mail.Send".to_owned());
+    drop(tenant);
+    standin
 }
 
-fn app() -> String {
+/// The keys of the provider, and the tables that it and its certificate need.
+pub(crate) fn provider(folder: &Path, standin: &Standin, endpoint: &str, grant: &str) -> String {
+    std::fs::write(folder.join("ca.pem"), standin.ca_pem()).unwrap();
+    let token_endpoint = standin.token_endpoint();
+    format!(
+        "preset = \"microsoft\"\ntoken_endpoint = \"{token_endpoint}\"\n{grant}\n\
+         [provider.contoso.graph]\nendpoint = \"{endpoint}\"\n[tls]\nca_file = \"ca.pem\"\n"
+    )
+}
+
+pub(crate) fn app() -> String {
     format!(
         "client_id = \"{APP}\"\ngrant = \"client_credentials\"\nclient_secret = \"standin-secret-value\""
     )

@@ -1,5 +1,4 @@
 use super::*;
-use crate::mailbox::Via;
 use crate::mailbox::password::{self, SALT_LENGTH};
 use crate::oauth::{Application, Grant};
 
