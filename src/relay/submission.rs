@@ -240,6 +240,7 @@ impl<'r> Visit<'r> {
         let policy = &self.mailbox.submission;
         let identity = policy.identity(&mail.0.address, &self.mailbox.address);
         let line = self.relay.lines.of(identity, policy);
+        debug!(identity, "the message waits for its turn");
         let entered = tokio::select! {
             entered = timeout(LONGEST_WAIT, line.enter(Purpose::Message)) => entered,
             () = self.wire.gone() => {
