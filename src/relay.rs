@@ -1,6 +1,7 @@
 //! One connection, from accept to splice, in nine steps.
 
 mod client;
+mod extensions;
 mod memory;
 mod submission;
 
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug, info, warn};
 
-use crate::graph::{self, Graph};
+use crate::graph::Graph;
 use crate::mailbox::{Directory, Mailbox, Service, Via};
 use crate::proto::smtp::{self, submission::Mode};
 use crate::proto::{
@@ -339,21 +340,6 @@ impl Relay {
             honoured,
             limits: self.limits.session,
         }
-    }
-
-    /// What every upstream behind the entrance honours, once all of them have been asked.
-    fn honoured(&self, entrance: &Entrance) -> Vec<String> {
-        match self.directory.ways() {
-            [Via::Graph] if entrance.protocol.name == smtp::PROTOCOL.name => {
-                return graph::extensions();
-            }
-            // Beside SMTP: what nearly every service honours, Graph does too.
-            ways if entrance.protocol.name == smtp::PROTOCOL.name && ways.contains(&Via::Graph) => {
-                return Vec::new();
-            }
-            _ => {}
-        }
-        self.memory.honoured(self.directory.services(entrance.protocol.name))
     }
 }
 

@@ -20,7 +20,6 @@ use tracing::{debug, info};
 
 use super::client::report;
 use super::{LAST_WORD, Opened, Relay, no_service};
-use crate::graph;
 use crate::mailbox::{Mailbox, Via};
 use crate::proto::smtp::grammar::Reply;
 use crate::proto::smtp::headers::{Author, Edits};
@@ -88,16 +87,6 @@ impl Relay {
             Ok(words) => visit.wire.farewell(&words, LAST_WORD).await,
             Err(halt) => debug!(?halt, "the client left"),
         }
-    }
-
-    /// What the way out of `mailbox` honours, as far as it is known.
-    fn extensions(&self, mailbox: &Mailbox) -> Vec<String> {
-        if mailbox.smtp_via == Via::Graph {
-            return graph::extensions();
-        }
-        let service = mailbox.provider.service(smtp::PROTOCOL.name);
-        let announced = service.and_then(|service| self.memory.announced(service));
-        announced.map(|known| known.after_login).unwrap_or_default()
     }
 
     async fn open_lane(&self, mailbox: &Mailbox) -> Result<Lane, Refusal> {
