@@ -81,7 +81,7 @@ impl Client {
         loop {
             let start = reply.len();
             assert_ne!(self.0.read_line(&mut reply).await.unwrap(), 0, "{reply}");
-            if reply[start..].as_bytes()[3] == b' ' {
+            if reply.as_bytes()[start + 3] == b' ' {
                 return reply;
             }
         }
