@@ -19,6 +19,8 @@ mod logins;
 mod process;
 #[path = "load/rig.rs"]
 mod rig;
+#[path = "load/submission.rs"]
+mod submission;
 #[path = "load/throughput.rs"]
 mod throughput;
 
@@ -30,7 +32,7 @@ use tokio::runtime::Runtime;
 /// Whatever went wrong; a measurement that fails is no measurement.
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-const PARTS: &[&str] = &["logins", "throughput", "idle", "crowd"];
+const PARTS: &[&str] = &["logins", "throughput", "idle", "crowd", "submission"];
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> =
@@ -59,6 +61,7 @@ async fn measure(parts: &[&str]) -> Outcome<()> {
             "logins" => logins::measure(&rig).await?,
             "throughput" => throughput::measure(&rig).await?,
             "idle" => idle::measure(&rig).await?,
+            "submission" => submission::measure(&rig).await?,
             _ => crowd::measure(&rig).await?,
         }
     }

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod doctor;
 mod entra_script;
+mod explain;
 mod facts;
 mod journal;
 mod key;
@@ -105,6 +106,13 @@ enum Command {
     /// Make and change the keys that seal stored sign-ins
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Say what a mail host's reply or an authority's error means, and what to do
+    #[command(after_long_help = EXPLAIN_EXAMPLES)]
+    Explain {
+        /// The line as it was said; several words are taken for one line
+        #[arg(required = true, allow_hyphen_values = true, trailing_var_arg = true)]
+        words: Vec<String>,
+    },
     /// Show the whole chain on this machine, against a built-in stand-in for Microsoft 365
     ///
     /// Sends a message through gatepost by SMTP and reads it back by IMAP, with a user name and a
@@ -192,6 +200,11 @@ Examples:
   gatepost password hash
   pwgen -s 24 1 | tee /dev/stderr | gatepost password hash";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  gatepost explain \"535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.\"
+  gatepost explain AADSTS700082";
+
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -227,6 +240,7 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
         Command::Password(PasswordCommand::Hash) => password::hash(),
         Command::Key(KeyCommand::Generate) => key::generate(),
         Command::Key(KeyCommand::Rotate) => key::rotate(&arguments.load()?),
+        Command::Explain { words } => explain::explain(&words.join(" ")),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {
             demo::run(arguments, if *once { demo::Stay::Once } else { demo::Stay::Up })

@@ -10,6 +10,11 @@ mod journal;
 #[path = "relay/rig.rs"]
 mod rig;
 
+#[path = "dialogue/submission.rs"]
+mod dialogue;
+#[path = "submission/pieces.rs"]
+mod pieces;
+
 #[path = "submission/cuts.rs"]
 mod cuts;
 #[path = "submission/fleet.rs"]

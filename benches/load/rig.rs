@@ -32,8 +32,10 @@ pub(crate) const LARGE: usize = 32 << 20;
 pub(crate) const SMALL: usize = 256 << 10;
 
 const MAILBOX: &str = "scanner@contoso.example";
-const USER: &str = "scanner";
-const PASSWORD: &str = "correct horse";
+pub(crate) const USER: &str = "scanner";
+/// The user of the same mailbox whose SMTP connections are spliced.
+pub(crate) const SPLICED: &str = "scanner-spliced";
+pub(crate) const PASSWORD: &str = "correct horse";
 const APPLICATION: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
 /// Is the stand-in until the standard input closes.
@@ -44,6 +46,7 @@ pub(crate) async fn standin() -> Outcome<()> {
     }
     let facts = json!({
         "imap": standin.imap(),
+        "smtp": standin.smtp(),
         "token_endpoint": standin.token_endpoint(),
         "ca": standin.ca_pem(),
         "token": standin.issue_token(Claims::app(APPLICATION, &["IMAP.AccessAsApp"])),
@@ -78,6 +81,7 @@ pub(crate) struct Gatepost {
     /// From its start to its first open port.
     pub(crate) started_in: Duration,
     address: SocketAddr,
+    pub(crate) smtp: SocketAddr,
     _process: Child,
 }
 
@@ -112,17 +116,22 @@ impl Rig {
             .kill_on_drop(true)
             .spawn()?;
         let mut journal = BufReader::new(process.stderr.take().ok_or("no journal")?).lines();
-        let address = loop {
+        let mut addresses = Vec::new();
+        let mut started_in = Duration::ZERO;
+        while addresses.len() < 2 {
             let line = journal.next_line().await?.ok_or("gatepost doesn't start")?;
             let event: Value = serde_json::from_str(&line).map_err(|_| line)?;
             if event["message"] == "listening" {
-                break text(&event, "address")?.parse()?;
+                addresses.push(text(&event, "address")?.parse()?);
+                if addresses.len() == 1 {
+                    started_in = start.elapsed();
+                }
             }
-        };
-        let started_in = start.elapsed();
+        }
+        let (address, smtp) = (addresses[0], addresses[1]);
         tokio::spawn(async move { tokio::io::copy(journal.get_mut(), &mut sink()).await });
         let pid = process.id().ok_or("gatepost is gone")?;
-        Ok(Gatepost { pid, started_in, address, _process: process })
+        Ok(Gatepost { pid, started_in, address, smtp, _process: process })
     }
 
     /// The way of a client that needs no gatepost.
@@ -138,7 +147,10 @@ impl Rig {
 
     fn configuration(&self, mailboxes: usize) -> Outcome<String> {
         let endpoint = text(&self.facts, "token_endpoint")?;
-        let port = text(&self.facts, "imap")?.parse::<SocketAddr>()?.port();
+        let port = |service| -> Outcome<u16> {
+            Ok(text(&self.facts, service)?.parse::<SocketAddr>()?.port())
+        };
+        let (imap, smtp) = (port("imap")?, port("smtp")?);
         let mut config = format!(
             r#"name = "gatepost.contoso.example"
 state_directory = "state"
@@ -149,6 +161,9 @@ ca_file = "ca.pem"
 [[listener]]
 protocol = "imap"
 address = "127.0.0.1:0"
+[[listener]]
+protocol = "smtp"
+address = "127.0.0.1:0"
 [provider.contoso]
 preset = "microsoft"
 token_endpoint = "{endpoint}"
@@ -157,20 +172,25 @@ grant = "client_credentials"
 client_secret = "standin-secret-value"
 [provider.contoso.imap]
 host = "localhost"
-port = {port}
+port = {imap}
+[provider.contoso.smtp]
+host = "localhost"
+port = {smtp}
 "#
         );
         let hash = &self.hash;
-        let mut mailbox = |address: &str, user: &str| {
-            writeln!(
-                config,
-                "[[mailbox]]\naddress = \"{address}\"\nprovider = \"contoso\"\nuser = \"{user}\"\npassword_hash = \"{hash}\""
-            )
-        };
         for number in 1..mailboxes {
-            mailbox(&format!("device-{number}@contoso.example"), &format!("device-{number}"))?;
+            write_mailbox(
+                &mut config,
+                hash,
+                &format!("device-{number}@contoso.example"),
+                &format!("device-{number}"),
+            )?;
         }
-        mailbox(MAILBOX, USER)?;
+        write_mailbox(&mut config, hash, MAILBOX, SPLICED)?;
+        config.push_str("smtp_mode = \"splice\"\n");
+        write_mailbox(&mut config, hash, MAILBOX, USER)?;
+        config.push_str("messages_per_minute = 0\n");
         Ok(config)
     }
 }
@@ -180,6 +200,13 @@ impl Gatepost {
     pub(crate) fn way(&self) -> Way {
         Way::Gatepost { address: self.address, user: USER.to_owned(), password: PASSWORD }
     }
+}
+
+fn write_mailbox(config: &mut String, hash: &str, address: &str, user: &str) -> std::fmt::Result {
+    writeln!(
+        config,
+        "[[mailbox]]\naddress = \"{address}\"\nprovider = \"contoso\"\nuser = \"{user}\"\npassword_hash = \"{hash}\""
+    )
 }
 
 fn connector(ca: &Path) -> Outcome<TlsConnector> {

@@ -5,6 +5,8 @@
 
 #[path = "../../tests/dialogue/properties.rs"]
 mod properties;
+#[path = "../../tests/dialogue/submission.rs"]
+mod submission_talk;
 #[path = "../../tests/dialogue/talk.rs"]
 mod talk;
 
@@ -40,6 +42,15 @@ pub fn upstream(protocol: &str, input: &[u8]) {
         probe: if first & 8 == 0 { Probe::Mailbox } else { Probe::Skip },
     };
     properties::upstream(row, told, &sent(first, octets));
+}
+
+/// A client after its login: see `talk`. The first octet is the size of the reads.
+pub fn submission(input: &[u8]) {
+    let Some((&first, octets)) = input.split_first() else {
+        return;
+    };
+    let pieces: Vec<&[u8]> = octets.chunks(usize::from(first) + 1).collect();
+    assert_eq!(submission_talk::talk(&pieces), submission_talk::talk(&[octets]));
 }
 
 fn row(name: &str) -> &'static Protocol {

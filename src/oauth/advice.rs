@@ -159,6 +159,12 @@ impl fmt::Display for Words {
 
 impl std::error::Error for Failure {}
 
+/// What Entra's error AADSTS`number` means, where it is known.
+pub fn numbered(number: u32) -> Option<Failure> {
+    let row = entra::NUMBERS.iter().find(|row| row.keys.contains(&number))?;
+    Some(Failure::new(row.class, row.meaning, row.advice))
+}
+
 /// What an authority complained of, as it stood in the reply.
 pub(super) struct Complaint<'a> {
     pub(super) error: &'a str,

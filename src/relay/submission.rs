@@ -153,8 +153,8 @@ impl<'r> Visit<'r> {
                     self.answer(&event, &reply).await?;
                 }
                 Event::Data => self.data(&event).await?,
-                Event::Chunk { octets, last } => {
-                    let reply = self.chunk(*octets, *last).await?;
+                Event::Chunk(chunk) => {
+                    let reply = self.chunk(*chunk).await?;
                     self.answer(&event, &reply).await?;
                 }
             }

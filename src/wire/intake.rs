@@ -49,6 +49,6 @@ impl Wire {
                 Err(_) => return,
             }
         }
-        pending().await
+        pending::<()>().await;
     }
 }

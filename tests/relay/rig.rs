@@ -62,6 +62,13 @@ pub(crate) struct Difference<'a> {
     pub(crate) tables: &'a str,
 }
 
+impl<'a> Difference<'a> {
+    /// SMTP connections are spliced, as those of the other protocols.
+    fn spliced(tables: &'a str) -> Self {
+        Self { mailbox: "smtp_mode = \"splice\"".to_owned(), tables, ..Self::default() }
+    }
+}
+
 /// A clock that a test can put forward.
 #[derive(Clone, Default)]
 pub(crate) struct Clock(Arc<AtomicU64>);
@@ -78,12 +85,12 @@ impl Clock {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
-        Self::with(Standin::start().await.unwrap(), &Difference::default()).await
+        Self::with(Standin::start().await.unwrap(), &Difference::spliced("")).await
     }
 
     /// gatepost with one more table.
     pub(crate) async fn tables(tables: &str) -> Self {
-        let difference = Difference { tables, ..Difference::default() };
+        let difference = Difference::spliced(tables);
         Self::with(Standin::start().await.unwrap(), &difference).await
     }
 

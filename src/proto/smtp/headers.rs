@@ -85,10 +85,10 @@ impl Edits {
         if let Some(id) = self.message_id.as_ref().filter(|_| !has("Message-ID")) {
             draft.add("Message-ID", id, Change::MessageId);
         }
-        let replied = has("Reply-To");
+        let replies = fields.iter().find(|field| field.is("Reply-To"));
         for field in fields.iter().skip(usize::from(postmark.is_some())) {
             match &self.author {
-                Some(author) if field.is("From") => draft.author(field, author, replied),
+                Some(author) if field.is("From") => draft.author(field, author, replies),
                 _ => draft.text.extend_from_slice(field.0),
             }
         }
@@ -115,7 +115,7 @@ impl Draft {
 
     /// A From field: it stays if everyone in it may, else the mailbox takes their place. Of several
     /// From fields (550 5.1.20 at Exchange) only the first is kept then.
-    fn author(&mut self, field: &Field<'_>, author: &Author, replied: bool) {
+    fn author(&mut self, field: &Field<'_>, author: &Author, replies: Option<&Field<'_>>) {
         let addresses = addresses(field.value());
         let permitted = |address: &Range<usize>| author.permits(&field.value()[address.clone()]);
         if !addresses.is_empty() && addresses.iter().all(permitted) {
@@ -128,7 +128,7 @@ impl Draft {
         self.text.extend_from_slice(b"From:");
         self.text.extend_from_slice(name(field.value(), &addresses));
         self.text.extend_from_slice(format!("<{}>\r\n", author.mailbox).as_bytes());
-        if !addresses.is_empty() && !replied {
+        if !addresses.is_empty() && replies.is_none() {
             self.changes.push(Change::ReplyTo);
             self.text.extend_from_slice(b"Reply-To:");
             self.text.extend_from_slice(field.value());
@@ -295,7 +295,8 @@ impl Scan {
                 return Some(end);
             }
             let continues = start > 0 && is_space(line[0]);
-            if !continues && !is_field(line) && !(start == 0 && is_postmark(line)) {
+            let first = start == 0 && is_postmark(line);
+            if !(continues || first || is_field(line)) {
                 return Some(start);
             }
             self.at = end;

@@ -19,4 +19,4 @@ pub use policy::{
     Identity, LogonFailure, Mode, Named, Pattern, Policy, REPAIRS, Repair, Ruling, Sender,
 };
 pub use replies::Replies;
-pub use talk::{Event, Talk};
+pub use talk::{Chunk, Event, Talk};

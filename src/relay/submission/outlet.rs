@@ -5,7 +5,7 @@ use super::post::Post;
 use super::way::{Verdict, Way};
 use crate::mailbox::{Mailbox, Via};
 use crate::proto::smtp::grammar::Reply;
-use crate::proto::smtp::submission::{Framing, Mail, Recipient};
+use crate::proto::smtp::submission::{Chunk, Framing, Mail, Recipient};
 use crate::relay::Relay;
 
 /// A message's way out: its envelope, its content, one verdict.
@@ -56,9 +56,9 @@ impl<'r> Outlet<'r> {
     }
 
     /// Announces a chunk of the content. Its octets follow by [`send`](Self::send).
-    pub(super) async fn chunk(&mut self, octets: u64, last: bool) {
+    pub(super) async fn chunk(&mut self, chunk: Chunk) {
         match self {
-            Self::Smtp(way) => way.chunk(octets, last).await,
+            Self::Smtp(way) => way.chunk(chunk).await,
             Self::Graph(post) => post.chunk().await,
         }
     }
@@ -80,10 +80,10 @@ impl<'r> Outlet<'r> {
     }
 
     /// The verdict on a chunk, and with the last one on the message.
-    pub(super) async fn finish_chunk(&mut self, last: bool) -> Verdict {
+    pub(super) async fn finish_chunk(&mut self, chunk: Chunk) -> Verdict {
         match self {
-            Self::Smtp(way) => way.finish_chunk(last).await,
-            Self::Graph(post) => post.finish_chunk(last).await,
+            Self::Smtp(way) => way.finish_chunk(chunk).await,
+            Self::Graph(post) => post.finish_chunk(chunk).await,
         }
     }
 

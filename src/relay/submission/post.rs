@@ -9,7 +9,7 @@ use super::way::Verdict;
 use crate::graph::{self, Graph, Letter, Outcome};
 use crate::mailbox::Mailbox;
 use crate::proto::smtp::grammar::Reply;
-use crate::proto::smtp::submission::{Mail, Recipient};
+use crate::proto::smtp::submission::{Chunk, Mail, Recipient};
 use crate::proto::{Cause, Refusal};
 use crate::relay::Relay;
 
@@ -107,8 +107,8 @@ impl<'r> Post<'r> {
     }
 
     /// The verdict on a chunk, and with the last one on the message.
-    pub(super) async fn finish_chunk(&mut self, last: bool) -> Verdict {
-        if last {
+    pub(super) async fn finish_chunk(&mut self, chunk: Chunk) -> Verdict {
+        if chunk.last {
             return self.finish().await;
         }
         let refused = self.refused.clone();

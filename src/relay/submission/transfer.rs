@@ -5,7 +5,7 @@ use tokio::time::timeout;
 use super::way::Verdict;
 use super::{CLIENT_PATIENCE, Message, Visit, out_of_order};
 use crate::proto::smtp::grammar::Reply;
-use crate::proto::smtp::submission::{Event, Taken};
+use crate::proto::smtp::submission::{Chunk, Event, Taken};
 use crate::wire::Halt;
 
 /// Octets passed on at once: eight TLS records, as in a splice. What a message costs in memory is
@@ -44,12 +44,12 @@ impl Visit<'_> {
     }
 
     /// BDAT: octets of the message, and with the last ones its verdict.
-    pub(super) async fn chunk(&mut self, octets: u64, last: bool) -> Result<Reply, Halt> {
+    pub(super) async fn chunk(&mut self, chunk: Chunk) -> Result<Reply, Halt> {
         let Some(mut message) = self.message.take() else {
-            self.skip(octets).await?;
+            self.skip(chunk.octets).await?;
             return Ok(out_of_order());
         };
-        let passed = match self.pass_chunk(&mut message, octets, last).await {
+        let passed = match self.pass_chunk(&mut message, chunk).await {
             Ok(passed) => passed,
             Err(halt) => {
                 message.record.abandoned();
@@ -60,9 +60,9 @@ impl Visit<'_> {
         match passed {
             None => {
                 self.message = Some(message);
-                Ok(Reply::of(250, &format!("2.0.0 {octets} octets received")))
+                Ok(Reply::of(250, &format!("2.0.0 {} octets received", chunk.octets)))
             }
-            Some(Verdict::Replied(reply)) if reply.is_positive() && !last => {
+            Some(Verdict::Replied(reply)) if reply.is_positive() && !chunk.last => {
                 self.message = Some(message);
                 Ok(reply)
             }
@@ -117,13 +117,12 @@ impl Visit<'_> {
     async fn pass_chunk(
         &mut self,
         message: &mut Message<'_>,
-        octets: u64,
-        last: bool,
+        chunk: Chunk,
     ) -> Result<Option<Verdict>, Halt> {
         let (mut piece, mut out) = (Vec::with_capacity(PIECE), Vec::with_capacity(PIECE));
-        let (mut left, mut announced) = (octets, message.content.is_open());
+        let (mut left, mut announced) = (chunk.octets, message.content.is_open());
         if announced {
-            message.way.chunk(octets, last).await;
+            message.way.chunk(chunk).await;
         }
         while left > 0 {
             self.fill(&mut piece, left).await?;
@@ -131,18 +130,18 @@ impl Visit<'_> {
             message.content.chunk(&piece, &mut out);
             if !announced && message.content.is_open() {
                 announced = true;
-                message.way.chunk(out.len() as u64 + left, last).await;
+                message.way.chunk(Chunk { octets: out.len() as u64 + left, ..chunk }).await;
             }
             message.pass(&mut out).await;
         }
-        if last && !announced {
+        if chunk.last && !announced {
             announced = true;
             message.content.finish(&mut out);
-            message.way.chunk(out.len() as u64, last).await;
+            message.way.chunk(Chunk { octets: out.len() as u64, ..chunk }).await;
             message.pass(&mut out).await;
         }
         Ok(match announced {
-            true => Some(message.way.finish_chunk(last).await),
+            true => Some(message.way.finish_chunk(chunk).await),
             false => None,
         })
     }

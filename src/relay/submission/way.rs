@@ -13,7 +13,7 @@ use super::line::Turn;
 use crate::mailbox::Mailbox;
 use crate::proto::smtp;
 use crate::proto::smtp::grammar::Reply;
-use crate::proto::smtp::submission::{Framing, Mail, Recipient};
+use crate::proto::smtp::submission::{Chunk, Framing, Mail, Recipient};
 use crate::relay::Relay;
 
 /// Before each further try. Together shorter than the minute that impatient devices wait.
@@ -100,7 +100,8 @@ impl<'r> Way<'r> {
     }
 
     /// Announces a chunk of the content. Its octets follow by [`send`](Self::send).
-    pub(super) async fn chunk(&mut self, octets: u64, last: bool) {
+    pub(super) async fn chunk(&mut self, chunk: Chunk) {
+        let Chunk { octets, last } = chunk;
         self.held = None;
         self.content = if last { Progress::Nothing } else { Progress::Chunks };
         let last = if last { " LAST" } else { "" };
@@ -140,10 +141,10 @@ impl<'r> Way<'r> {
     }
 
     /// The verdict on a chunk, and with the last one on the message.
-    pub(super) async fn finish_chunk(&mut self, last: bool) -> Verdict {
+    pub(super) async fn finish_chunk(&mut self, chunk: Chunk) -> Verdict {
         match self.verdict().await {
             // Without the last chunk there is nothing to deliver.
-            Verdict::Unknown(why) if !last => Verdict::Lost(why),
+            Verdict::Unknown(why) if !chunk.last => Verdict::Lost(why),
             verdict => verdict,
         }
     }

@@ -1,5 +1,7 @@
 //! The commands of a mail transaction (RFC 5321 section 4.1.1).
 
+use super::talk::Chunk;
+
 /// `mail = "MAIL FROM:" Reverse-path [SP Mail-parameters]` (RFC 5321 section 4.1.1.2)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail(pub Path);
@@ -67,7 +69,7 @@ impl Path {
 }
 
 /// `"BDAT" SP chunk-size [ SP "LAST" ]` (RFC 3030 section 2): the octets, and whether they are the last.
-pub(super) fn chunk(arguments: &str) -> Option<(u64, bool)> {
+pub(super) fn chunk(arguments: &str) -> Option<Chunk> {
     let mut words = arguments.split_ascii_whitespace();
     let size = words.next()?;
     if !size.bytes().all(|b| b.is_ascii_digit()) {
@@ -78,7 +80,7 @@ pub(super) fn chunk(arguments: &str) -> Option<(u64, bool)> {
         Some(word) if word.eq_ignore_ascii_case("LAST") => true,
         Some(_) => return None,
     };
-    words.next().is_none().then_some((size.parse().ok()?, last))
+    words.next().is_none().then_some(Chunk { octets: size.parse().ok()?, last })
 }
 
 /// The first `>` outside a quoted string.
@@ -147,7 +149,8 @@ mod tests {
             (" 5 LAST X", None),
             (" 99999999999999999999", None),
         ] {
-            assert_eq!(chunk(arguments), expected, "{arguments}");
+            let found = chunk(arguments).map(|chunk| (chunk.octets, chunk.last));
+            assert_eq!(found, expected, "{arguments}");
         }
     }
 }

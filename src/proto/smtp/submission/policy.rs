@@ -227,8 +227,8 @@ mod tests {
     #[test]
     fn a_sender_passes_is_replaced_or_refused() {
         let mailbox = "scanner@contoso.example";
-        let mut policy = Policy::default();
-        policy.permitted = vec![Pattern::parse("*@print.contoso.example").unwrap()];
+        let permitted = vec![Pattern::parse("*@print.contoso.example").unwrap()];
+        let mut policy = Policy { permitted, ..Policy::default() };
         for (sender, ruling) in [
             (Sender::Keep, Ruling::Pass),
             (Sender::Require, Ruling::Refuse),

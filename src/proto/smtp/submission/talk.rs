@@ -41,12 +41,7 @@ pub enum Event {
     /// The message wants to come, by DATA.
     Data,
     /// Octets of the message follow, by BDAT.
-    Chunk {
-        /// How many.
-        octets: u64,
-        /// Whether the message ends with them.
-        last: bool,
-    },
+    Chunk(Chunk),
     /// Octets follow that belong to no message; then this is the answer.
     Skip {
         /// How many.
@@ -56,6 +51,15 @@ pub enum Event {
     },
     /// The transaction is off; this is the answer.
     Reset(Vec<u8>),
+}
+
+/// Octets of a message (RFC 3030 section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// How many.
+    pub octets: u64,
+    /// Whether the message ends with them.
+    pub last: bool,
 }
 
 const OK: &str = "250 2.0.0 OK";
@@ -106,7 +110,7 @@ impl Talk {
             Event::Mail(_) if good => Stage::Mail,
             Event::Recipient(_) if good => Stage::Recipients,
             Event::Recipient(_) => self.stage,
-            Event::Chunk { last: false, .. } if good => Stage::Chunks,
+            Event::Chunk(Chunk { last: false, .. }) if good => Stage::Chunks,
             Event::Data if reply.code == 354 => self.stage,
             _ => Stage::None,
         };
@@ -147,14 +151,18 @@ impl Talk {
 
     fn bdat(&mut self, line: &[u8]) -> Event {
         let arguments = std::str::from_utf8(&line[4..]).ok();
-        let Some((octets, last)) = arguments.and_then(command::chunk) else {
+        let Some(chunk) = arguments.and_then(command::chunk) else {
             // What follows can't be told from commands any more.
             return Event::Close(says("501 5.5.4 Invalid arguments"));
         };
         match self.stage {
-            Stage::Recipients | Stage::Chunks => Event::Chunk { octets, last },
-            Stage::Mail => Event::Skip { octets, answer: says("554 5.5.1 No valid recipients") },
-            Stage::None => Event::Skip { octets, answer: says("503 5.5.1 Send MAIL first") },
+            Stage::Recipients | Stage::Chunks => Event::Chunk(chunk),
+            Stage::Mail => {
+                Event::Skip { octets: chunk.octets, answer: says("554 5.5.1 No valid recipients") }
+            }
+            Stage::None => {
+                Event::Skip { octets: chunk.octets, answer: says("503 5.5.1 Send MAIL first") }
+            }
         }
     }
 
