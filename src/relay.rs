@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug};
 
 use crate::graph::Graph;
-use crate::mailbox::{Directory, Mailbox, Service, Via};
-use crate::proto::smtp::{self, submission::Mode};
+use crate::mailbox::{Directory, Mailbox, Service};
+use crate::proto::smtp;
 use crate::proto::{
     self, Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
     UpstreamTerms,
@@ -240,7 +240,7 @@ impl Relay {
         Span::current().record("user", &login.authcid);
         let mailbox = self.admit(login).await?;
         Span::current().record("mailbox", &mailbox.address);
-        if protocol.name == smtp::PROTOCOL.name && is_followed(&mailbox) {
+        if protocol.name == smtp::PROTOCOL.name && extensions::is_followed(&mailbox) {
             let foreseen = self.foresee(protocol, &mailbox).await;
             foreseen.map_err(|refusal| refusal.about(&mailbox.address))?;
             return Ok(Admitted::Submission(mailbox));
@@ -345,9 +345,4 @@ impl Relay {
             limits: self.limits.session,
         }
     }
-}
-
-/// Whether the transactions of a client are followed rather than spliced.
-fn is_followed(mailbox: &Mailbox) -> bool {
-    mailbox.submission.mode == Mode::Submission || mailbox.smtp_via == Via::Graph
 }

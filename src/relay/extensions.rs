@@ -3,7 +3,7 @@
 use super::{Entrance, Relay};
 use crate::graph;
 use crate::mailbox::{Mailbox, Via};
-use crate::proto::smtp;
+use crate::proto::smtp::{self, submission::Mode};
 
 impl Relay {
     /// What every upstream behind the entrance honours, once all of them have been asked.
@@ -26,4 +26,9 @@ impl Relay {
         let announced = service.and_then(|service| self.memory.announced(service));
         announced.map(|known| known.after_login).unwrap_or_default()
     }
+}
+
+/// Whether the transactions of a client are followed rather than spliced.
+pub(super) fn is_followed(mailbox: &Mailbox) -> bool {
+    mailbox.submission.mode == Mode::Submission || mailbox.smtp_via == Via::Graph
 }
