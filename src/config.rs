@@ -9,6 +9,7 @@ mod credential;
 mod document;
 mod endpoints;
 mod excerpt;
+mod graph;
 mod hooks;
 mod host;
 mod listener;

@@ -29,6 +29,8 @@ pub mod notice;
 
 pub mod tokens;
 
+pub mod graph;
+
 pub mod relay;
 
 pub mod config;

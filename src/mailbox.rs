@@ -21,7 +21,7 @@ pub use device::{
 };
 pub use directory::{Admitted, Directory, KEY_LENGTH, Password, UserTaken};
 pub use network::{InvalidNetwork, Network};
-pub use provider::{Consent, Margin, Provider, Service};
+pub use provider::{Consent, GraphService, Margin, Provider, Service};
 
 /// A mailbox that logins lead to.
 #[derive(Clone, Debug)]
@@ -43,8 +43,20 @@ pub struct Mailbox {
     pub token_owner: Option<Arc<Self>>,
     /// The addresses, in lower case, of other mailboxes that its logins may ask for.
     pub may_open: Vec<String>,
+    /// Where its mail goes out.
+    pub smtp_via: Via,
     /// The rules for messages that go out through it.
     pub submission: Arc<Policy>,
+}
+
+/// Where a mailbox's mail goes out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// The provider's submission service.
+    #[default]
+    Smtp,
+    /// Microsoft Graph, for tenants that have SMTP AUTH switched off.
+    Graph,
 }
 
 impl Mailbox {
@@ -59,6 +71,7 @@ impl Mailbox {
             identities: Vec::new(),
             token_owner: None,
             may_open: Vec::new(),
+            smtp_via: Via::default(),
             submission: Arc::default(),
         }
     }

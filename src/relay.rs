@@ -7,6 +7,7 @@ mod devices;
 mod ending;
 mod entrance;
 mod explanation;
+mod extensions;
 mod failures;
 mod memory;
 mod places;
@@ -22,8 +23,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug};
 
+use crate::graph::Graph;
 use crate::mailbox::{Admitted, Directory, Mailbox, Visit};
-use crate::proto::smtp::{self, submission::Mode};
+use crate::proto::smtp::submission::Mode;
 use crate::proto::{Cause, Clearance, DownstreamTerms, Offer, Privacy, Protocol, Ready, Refusal};
 use crate::tls::Trust;
 use crate::tokens::Tokens;
@@ -32,6 +34,7 @@ use client::{Client, report};
 use devices::Badge;
 use ending::journal;
 use explanation::no_service;
+use extensions::mode;
 use failures::Failures;
 use memory::Memory;
 use submission::Lines;
@@ -57,6 +60,8 @@ pub struct Relay {
     pub trust: Trust,
     /// What upstreams are reached through, if anything.
     pub proxy: Option<Proxy>,
+    /// The way out of mailboxes with `smtp_via = "graph"`; there where any has it.
+    pub graph: Option<Graph>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// How much to take.
@@ -117,6 +122,7 @@ impl Relay {
             tokens,
             trust,
             proxy: None,
+            graph: None,
             timeouts,
             limits,
             places: Places::default(),
@@ -304,18 +310,5 @@ impl Relay {
 
     fn terms(&self, privacy: Privacy, honoured: Vec<String>) -> DownstreamTerms {
         DownstreamTerms { name: self.name.clone(), privacy, honoured, limits: self.limits.session }
-    }
-
-    /// What every upstream behind the entrance honours, once all of them have been asked.
-    fn honoured(&self, entrance: &Entrance) -> Vec<String> {
-        self.memory.honoured(self.directory.services(entrance.protocol.name))
-    }
-}
-
-/// How a login to `mailbox` is served.
-fn mode(protocol: &Protocol, mailbox: &Mailbox) -> Mode {
-    match protocol.name == smtp::PROTOCOL.name {
-        true => mailbox.submission.mode,
-        false => Mode::Splice,
     }
 }

@@ -197,6 +197,7 @@ async fn app_service_and_arc_give_their_tokens_in_their_own_ways() {
             application: Arc::new(application),
             grant: Grant::named("managed_identity").unwrap(),
             services: Vec::new(),
+            graph: None,
         };
         let plain = app_only(&house, &format!("client_secret = \"{SECRET}\""));
         let (tokens, _) = gatepost::daemon::engine(&house.config(&plain, "")).unwrap();

@@ -301,6 +301,7 @@ async fn a_dead_sign_in_is_told_and_a_new_one_settles_it() {
         }),
         grant: Grant::named("refresh_token").unwrap(),
         services: Vec::new(),
+        graph: None,
     };
     let record = |token: &str| Record {
         mailbox: ALICE.to_owned(),

@@ -102,6 +102,7 @@ fn provider(token_endpoint: String) -> Arc<Provider> {
         }),
         grant: Grant::named("refresh_token").unwrap(),
         services: vec![service],
+        graph: None,
     })
 }
 

@@ -112,6 +112,7 @@ fn provider(grant: &str, token_endpoint: String) -> Arc<Provider> {
         }),
         grant: Grant::named(grant).unwrap(),
         services: Vec::new(),
+        graph: None,
     })
 }
 

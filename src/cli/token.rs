@@ -234,6 +234,7 @@ mod tests {
             application: Arc::new(application),
             grant: Grant::named(grant).unwrap(),
             services: scopes.iter().map(service).collect(),
+            graph: None,
         };
         Mailbox::new("scanner@contoso.example", Arc::new(provider))
     }

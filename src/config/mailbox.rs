@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::document::{Section, unknown_word};
+use super::document::{Section, Words, unknown_word};
 use super::problem::Report;
 use super::secret::{Forms, Inline};
 use super::submission;
-use crate::mailbox::{Device, Directory, Mailbox, Password, Provider, UserTaken, fold};
+use crate::mailbox::{Device, Directory, Mailbox, Password, Provider, UserTaken, Via, fold};
 use crate::oauth::{Owner, Seed};
 use crate::sasl::is_fit;
 use crate::secret::Secret;
@@ -22,6 +22,8 @@ use identity::Wishes;
 use password::{Costs, password};
 
 pub(super) use device::networks;
+
+const VIAS: &Words<Via> = &[("smtp", Via::Smtp), ("graph", Via::Graph)];
 
 /// The providers by name; `None` for one that has problems of its own.
 pub(super) type Providers = BTreeMap<String, Option<Arc<Provider>>>;
@@ -57,6 +59,7 @@ impl<'p> Mailboxes<'p> {
         let password = password(&mut section, policy, &mut self.costs, report);
         let wishes = Wishes::read(&mut section, report);
         let seed = Forms::take(&mut section, "refresh_token", report);
+        let smtp_via = smtp_via(provider.as_deref(), &mut section, report);
         let submission = submission::read(&mut section, provider.as_deref(), report);
         let password_there = Forms::take(&mut section, "provider_password", report);
         let signed_in_as = signed_in_as(&mut section, provider.as_deref(), report);
@@ -86,6 +89,7 @@ impl<'p> Mailboxes<'p> {
             refresh_token,
             provider_password,
             signed_in_as,
+            smtp_via,
             submission: Arc::new(submission),
             ..Mailbox::new(address.get_ref(), provider)
         };
@@ -260,6 +264,18 @@ fn address(section: &mut Section<'_>, report: &Report<'_>) -> Option<Spanned<Str
         return None;
     }
     Some(address)
+}
+
+/// Where the mailbox's mail goes out.
+fn smtp_via(provider: Option<&Provider>, section: &mut Section<'_>, report: &Report<'_>) -> Via {
+    let Some(via) = section.word("smtp_via", VIAS, report) else {
+        return Via::default();
+    };
+    if let (Via::Graph, Some(Provider { name, graph: None, .. })) = (via.get_ref(), provider) {
+        let title = format!("the provider {name} has no Graph to send by");
+        report.problem(via.span(), title, format!("needs endpoint in [provider.{name}.graph]"));
+    }
+    via.into_inner()
 }
 
 /// A user name as clients can send it (RFC 4616 section 2).

@@ -45,6 +45,8 @@ pub(super) struct Cloud {
     pub(super) authority: &'static str,
     /// What the scopes of mail begin with, without a slash; empty where they have no such thing.
     pub(super) resource: &'static str,
+    /// Its Microsoft Graph, without a slash at the end; empty where it has none.
+    pub(super) graph: &'static str,
     /// The upstreams.
     pub(super) services: &'static [Upstream],
 }
@@ -108,6 +110,7 @@ const GOOGLE: Preset = Preset {
         name: "global",
         authority: "",
         resource: "",
+        graph: "",
         services: &[
             implicit("imap", "imap.gmail.com", 993, "https://mail.google.com/"),
             implicit("smtp", "smtp.gmail.com", 465, "https://mail.google.com/"),
@@ -130,6 +133,7 @@ const YAHOO: Preset = Preset {
         name: "global",
         authority: "",
         resource: "",
+        graph: "",
         services: &[
             implicit("imap", "imap.mail.yahoo.com", 993, "mail-w"),
             implicit("smtp", "smtp.mail.yahoo.com", 465, "mail-w"),
@@ -151,6 +155,7 @@ const FASTMAIL: Preset = Preset {
         name: "global",
         authority: "",
         resource: "",
+        graph: "",
         services: &[
             implicit(
                 "imap",
@@ -178,7 +183,7 @@ const FASTMAIL: Preset = Preset {
 const CUSTOM: Preset = Preset {
     name: "custom",
     house: House::Other,
-    clouds: &[Cloud { name: "global", authority: "", resource: "", services: &[] }],
+    clouds: &[Cloud { name: "global", authority: "", resource: "", graph: "", services: &[] }],
     token_endpoint: "",
     authorization_endpoint: "",
     device_endpoint: "",

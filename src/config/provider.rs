@@ -8,7 +8,7 @@ use super::document::{Section, Words, unknown_word};
 use super::endpoints::{Written, check_url};
 use super::preset::{Cloud, House, PRESETS, Preset, Upstream};
 use super::problem::Report;
-use super::{credential, host, scope};
+use super::{credential, graph, host, scope};
 use crate::mailbox::{Provider, Service};
 use crate::oauth::{Application, GRANTS, Grant, Proof, Target};
 use crate::proto::{PROTOCOLS, Protocol, Security};
@@ -45,6 +45,7 @@ pub(super) fn read(
     };
     let defaults = Defaults { preset, cloud: cloud?, grant, scope, target };
     let services = defaults.services(&mut section, report);
+    let graph = graph::read(cloud?, grant.owner, section.section("graph", report), report);
     section.finish(report);
     let endpoints = endpoints?;
     let application = Application {
@@ -64,6 +65,7 @@ pub(super) fn read(
         application: Arc::new(application),
         grant,
         services,
+        graph,
     }))
 }
 

@@ -9,8 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use super::gate::Door;
-use super::{Error, Gate, Service};
+use super::{Error, Gate, Service, way};
 use crate::config::{Address, Config, Log};
+use crate::graph::Graph;
 use crate::tls::Trust;
 
 /// Gives a running service another configuration.
@@ -100,6 +101,7 @@ impl Service {
     /// Opens what is new before anything else changes.
     async fn apply(&mut self, config: &Config) -> Result<(), Error> {
         let trust = Trust::load(&config.ca_files).map_err(Error::Tls)?;
+        let graph = way::graph(config, &trust, &self.hall.relay().tokens)?;
         let mut old: VecDeque<Option<usize>> = (0..self.gates.len()).map(Some).collect();
         let (mut kept, mut opened) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
@@ -119,7 +121,7 @@ impl Service {
         }
         self.close(old.into_iter().flatten().collect());
         self.gates.extend(opened);
-        self.change_relay(config, trust);
+        self.change_relay(config, trust, graph);
         self.upkeep.change(config);
         self.attend();
         Ok(())
@@ -142,7 +144,7 @@ impl Service {
         }
     }
 
-    fn change_relay(&mut self, config: &Config, trust: Trust) {
+    fn change_relay(&mut self, config: &Config, trust: Trust, graph: Option<Graph>) {
         if Fixed::of(config) != self.fixed {
             warn!(
                 "changes of state_directory, [log], ca_file for authorities, connect, token_request and \
@@ -154,6 +156,7 @@ impl Service {
         let (name, timeouts) = (config.name.clone(), config.timeouts);
         let mut next = relay.reconfigured(name, shared, timeouts, config.limits);
         next.proxy.clone_from(&config.proxy);
+        next.graph = graph;
         *relay = Arc::new(next);
     }
 }

@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use super::Error;
 use super::upkeep::Upkeep;
 use crate::config::Config;
+use crate::graph::{self, Graph};
+use crate::mailbox::Via;
 use crate::notice::Notices;
 use crate::relay::{LiveDevices, Relay};
 use crate::store::{Announced, Store};
@@ -20,11 +22,26 @@ pub(super) fn relay(config: &Config) -> Result<(Relay, Upkeep), Error> {
     let clock: tokens::Clock = Arc::new(SystemTime::now);
     let tokens = Tokens::with_notices(http, store, limits, (clock, notices.clone()));
     let upkeep = Upkeep::new(tokens.clone(), config, (announced, notices));
+    let graph = graph(config, &trust, &tokens)?;
     let shared = (Arc::clone(&config.directory), tokens, trust);
     let mut relay = Relay::new(config.name.clone(), shared, config.timeouts, config.limits);
     relay.proxy.clone_from(&config.proxy);
+    relay.graph = graph;
     relay.devices = Arc::new(LiveDevices::kept_in(&config.state_directory));
     Ok((relay, upkeep))
+}
+
+/// The way to Graph, where a mailbox needs it.
+pub(super) fn graph(
+    config: &Config,
+    trust: &Trust,
+    tokens: &Tokens,
+) -> Result<Option<Graph>, Error> {
+    if !config.directory.ways().contains(&Via::Graph) {
+        return Ok(None);
+    }
+    let http = http_client(trust.client_config(), &graph::LIMITS, config.proxy.as_ref());
+    Ok(Some(Graph::new(http.map_err(Error::Http)?.usual(), tokens.clone())))
 }
 
 /// The token engine of a configuration, for a command that ends soon, and the certificates that it

@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::password::{Hash, Parameters};
-use super::{Allowance, Device, Devices, Mailbox, Proof, Provider, Service, Visit, fold};
+use super::{Allowance, Device, Devices, Mailbox, Proof, Provider, Service, Via, Visit, fold};
 use crate::proto::{Cause, Refusal};
 use crate::sasl::Login;
 use crate::secret::Secret;
@@ -36,6 +36,7 @@ pub struct Directory {
     devices: Devices,
     allowances: Vec<Allowance>,
     providers: Vec<Arc<Provider>>,
+    ways: Vec<Via>,
     digests: Hmac<Sha256>,
     decoy: Hash,
 }
@@ -89,6 +90,7 @@ impl Directory {
             devices: Devices::default(),
             allowances: Vec::new(),
             providers: Vec::new(),
+            ways: Vec::new(),
             digests: Hmac::new(key.reveal().into()),
             decoy: Hash::decoy(Parameters::default()),
         }
@@ -123,6 +125,9 @@ impl Directory {
         };
         if !self.providers.iter().any(|known| Arc::ptr_eq(known, &mailbox.provider)) {
             self.providers.push(Arc::clone(&mailbox.provider));
+        }
+        if !self.ways.contains(&mailbox.smtp_via) {
+            self.ways.push(mailbox.smtp_via);
         }
         self.mailboxes.entry(folded_address.clone()).or_insert_with(|| Arc::clone(&mailbox));
         if let Some(hash) = &hash {
@@ -244,6 +249,11 @@ impl Directory {
     /// The upstreams that logins of `protocol` may lead to, one a provider.
     pub fn services(&self, protocol: &str) -> impl Iterator<Item = &Service> {
         self.providers.iter().filter_map(move |provider| provider.service(protocol))
+    }
+
+    /// Where mail goes out, each way once.
+    pub fn ways(&self) -> &[Via] {
+        &self.ways
     }
 
     /// All mailboxes, once for each user, in no order.

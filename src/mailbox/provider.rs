@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::oauth::{Application, Grant};
 use crate::proto::Security;
 
@@ -17,6 +19,17 @@ pub struct Provider {
     pub grant: &'static Grant,
     /// Its upstreams, at most one a protocol.
     pub services: Vec<Service>,
+    /// Its Microsoft Graph, if it has one.
+    pub graph: Option<GraphService>,
+}
+
+/// A provider's Microsoft Graph, as far as it sends mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GraphService {
+    /// What its paths, which begin with `/v1.0/`, are put behind: a URL with a host.
+    pub endpoint: Url,
+    /// What to request for it: scope values between single spaces.
+    pub scope: String,
 }
 
 /// A provider's upstream of one protocol.
@@ -127,6 +140,7 @@ mod tests {
             }),
             grant: Grant::named("client_credentials").unwrap(),
             services: vec![service("imap", "imap.example"), service("smtp", "smtp.example")],
+            graph: None,
         }
     }
 

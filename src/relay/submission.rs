@@ -5,7 +5,10 @@
 
 mod lane;
 mod line;
+mod outlet;
+mod post;
 mod record;
+mod replies;
 mod transfer;
 mod way;
 
@@ -18,7 +21,7 @@ use tracing::{debug, info};
 
 use super::client::report;
 use super::{Badge, LAST_WORD, LiveDevices, Relay, no_service};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Via};
 use crate::proto::smtp::grammar::Reply;
 use crate::proto::smtp::headers::{Author, Edits};
 use crate::proto::smtp::submission::{
@@ -31,8 +34,9 @@ use crate::wire::{Halt, Wire};
 use lane::Lane;
 pub(super) use line::Lines;
 use line::{Full, Purpose};
+use outlet::Outlet;
 use record::Record;
-use way::Way;
+use replies::{crowded, not_permitted, out_of_order};
 
 /// How long a client may keep a message's place without sending anything (RFC 5321 section
 /// 4.5.3.2.7).
@@ -50,6 +54,9 @@ impl Relay {
         protocol: &'static Protocol,
         mailbox: &Mailbox,
     ) -> Result<(), Refusal> {
+        if mailbox.smtp_via == Via::Graph {
+            return self.graph()?.reach(mailbox).await;
+        }
         let service =
             mailbox.provider.service(protocol.name).ok_or_else(|| no_service(protocol, mailbox))?;
         let policy = &mailbox.submission;
@@ -73,9 +80,7 @@ impl Relay {
         (mailbox, badge): (Arc<Mailbox>, Option<Badge>),
         stop: &CancellationToken,
     ) {
-        let service = mailbox.provider.service(smtp::PROTOCOL.name);
-        let announced = service.and_then(|service| self.memory.announced(service));
-        let extensions = announced.map(|known| known.after_login).unwrap_or_default();
+        let extensions = self.extensions(&mailbox);
         let talk = Talk::new(self.name.clone(), &extensions, self.limits.session);
         let mut visit = Visit { relay: self, mailbox, badge, wire, talk, message: None, sent: 0 };
         let start = Instant::now();
@@ -116,7 +121,7 @@ struct Visit<'r> {
 
 /// A message under way.
 struct Message<'r> {
-    way: Way<'r>,
+    way: Outlet<'r>,
     record: Record,
     content: Content,
 }
@@ -248,7 +253,7 @@ impl<'r> Visit<'r> {
             record.refused(&reply);
             return Ok(Err(reply));
         };
-        let way = Way::new(self.relay, self.mailbox.known_as(identity), turn);
+        let way = Outlet::new(self.relay, self.mailbox.known_as(identity), turn);
         let bare_lf = if policy.mends(Repair::BareLf) { BareLf::Mend } else { BareLf::Keep };
         let edits = edits(policy, &self.mailbox.address, &self.relay.name);
         let content = Content::new(way.framing(), bare_lf, edits);
@@ -327,24 +332,4 @@ fn message_id(name: &str) -> Option<String> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).ok()?;
     Some(format!("<{:032x}@{name}>", u128::from_be_bytes(random)))
-}
-
-fn not_permitted(sender: &str, mailbox: &str) -> Reply {
-    let printable = |text: &str| text.replace(|c: char| !c.is_ascii_graphic(), "?");
-    let (sender, mailbox) = (printable(sender), printable(mailbox));
-    Reply::of(
-        550,
-        &format!("5.7.1 Sender {sender} not allowed. Set the device's sender to {mailbox}"),
-    )
-}
-
-fn out_of_order() -> Reply {
-    Reply::of(503, "5.5.1 Send MAIL first")
-}
-
-fn crowded() -> Refusal {
-    Refusal::new(
-        crate::proto::Cause::UpstreamUnavailable,
-        "as many messages wait for this mailbox as may; give some devices mailboxes of their own",
-    )
 }

@@ -55,6 +55,7 @@ pub(super) const MICROSOFT: Preset = Preset {
             name: "global",
             authority: GLOBAL_AUTHORITY,
             resource: "https://outlook.office365.com",
+            graph: "https://graph.microsoft.com",
             services: services!(
                 "https://outlook.office365.com",
                 "outlook.office365.com",
@@ -65,6 +66,7 @@ pub(super) const MICROSOFT: Preset = Preset {
             name: "gcc-high",
             authority: US_AUTHORITY,
             resource: "https://outlook.office365.us",
+            graph: "https://graph.microsoft.us",
             services: services!(
                 "https://outlook.office365.us",
                 "outlook.office365.us",
@@ -75,6 +77,7 @@ pub(super) const MICROSOFT: Preset = Preset {
             name: "dod",
             authority: US_AUTHORITY,
             resource: "https://outlook.office365.us",
+            graph: "https://dod-graph.microsoft.us",
             services: services!(
                 "https://outlook.office365.us",
                 "outlook-dod.office365.us",
@@ -85,6 +88,7 @@ pub(super) const MICROSOFT: Preset = Preset {
             name: "china",
             authority: "https://login.partner.microsoftonline.cn",
             resource: "https://partner.outlook.cn",
+            graph: "https://microsoftgraph.chinacloudapi.cn",
             services: services!(
                 "https://partner.outlook.cn",
                 "partner.outlook.cn",
@@ -108,6 +112,7 @@ pub(super) const HVE: Preset = Preset {
         name: "global",
         authority: GLOBAL_AUTHORITY,
         resource: "https://outlook.office.com",
+        graph: "",
         services: &[Upstream {
             protocol: "smtp",
             host: "smtp.hve.mx.microsoft",

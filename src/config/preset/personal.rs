@@ -9,6 +9,7 @@ pub(super) const CLOUD: Cloud = Cloud {
     name: "consumers",
     authority: "https://login.microsoftonline.com",
     resource: "https://outlook.office.com",
+    graph: "https://graph.microsoft.com",
     services: &[
         Upstream {
             protocol: "imap",

@@ -13,6 +13,7 @@ fn provider() -> Arc<Provider> {
         application: Arc::new(application),
         grant: Grant::named("refresh_token").unwrap(),
         services: Vec::new(),
+        graph: None,
     })
 }
 

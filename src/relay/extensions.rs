@@ -1,0 +1,39 @@
+//! What clients are told that gatepost can do, which is what the ways out can.
+
+use super::{Entrance, Relay};
+use crate::graph;
+use crate::mailbox::{Mailbox, Via};
+use crate::proto::Protocol;
+use crate::proto::smtp::{self, submission::Mode};
+
+impl Relay {
+    /// What every upstream behind the entrance honours, once all of them have been asked.
+    pub(super) fn honoured(&self, entrance: &Entrance) -> Vec<String> {
+        let protocol = entrance.protocol.name;
+        match self.directory.ways() {
+            [Via::Graph] if protocol == smtp::PROTOCOL.name => graph::extensions(),
+            // Beside SMTP: what nearly every service honours, Graph does too.
+            ways if protocol == smtp::PROTOCOL.name && ways.contains(&Via::Graph) => Vec::new(),
+            _ => self.memory.honoured(self.directory.services(protocol)),
+        }
+    }
+
+    /// What the way out of `mailbox` honours, as far as it is known.
+    pub(super) fn extensions(&self, mailbox: &Mailbox) -> Vec<String> {
+        if mailbox.smtp_via == Via::Graph {
+            return graph::extensions();
+        }
+        let service = mailbox.provider.service(smtp::PROTOCOL.name);
+        let announced = service.and_then(|service| self.memory.announced(service));
+        announced.map(|known| known.after_login).unwrap_or_default()
+    }
+}
+
+/// How a login to `mailbox` is served. Graph knows messages alone.
+pub(super) fn mode(protocol: &Protocol, mailbox: &Mailbox) -> Mode {
+    match (protocol.name == smtp::PROTOCOL.name, mailbox.smtp_via) {
+        (true, Via::Graph) => Mode::Submission,
+        (true, Via::Smtp) => mailbox.submission.mode,
+        (false, _) => Mode::Splice,
+    }
+}
