@@ -28,7 +28,16 @@ async fn greeted(rig: &Rig) -> (client::Client, Vec<String>) {
 
 #[tokio::test]
 async fn an_allowed_device_sends_without_a_login() {
-    let rig = Rig::tables(ALLOW).await;
+    sends_without_a_login(Difference { tables: ALLOW, ..Difference::default() }).await;
+}
+
+#[tokio::test]
+async fn an_allowed_device_is_spliced_where_messages_are_followed() {
+    sends_without_a_login(Difference { tables: ALLOW, ..Difference::submission("") }).await;
+}
+
+async fn sends_without_a_login(difference: Difference<'_>) {
+    let rig = Rig::with(Standin::start().await.unwrap(), &difference).await;
     let (mut client, extensions) = greeted(&rig).await;
     assert!(!extensions.iter().any(|line| line.contains("AUTH")), "{extensions:?}");
     client.ask("RCPT TO:<erp@contoso.example>", "503 5.5.1 Send MAIL first").await;

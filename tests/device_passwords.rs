@@ -140,6 +140,25 @@ async fn a_revoked_password_ends_at_the_next_login_and_its_sessions_when_told_so
 }
 
 #[tokio::test]
+async fn a_revoked_password_ends_submissions_too_and_nothing_is_delivered() {
+    let rig = Rig::with(Standin::start().await.unwrap(), &Difference::submission("")).await;
+    let made = add(&rig, "lobby", &[]);
+    let (between_messages, answer) = smtp(&rig, USER, &made).await;
+    assert!(answer.starts_with("235 "), "{answer}");
+    let (mut within_a_message, _) = smtp(&rig, USER, &made).await;
+    within_a_message.ask(&format!("MAIL FROM:<{ADDRESS}>"), "250 ").await;
+    within_a_message.ask("RCPT TO:<erp@contoso.example>", "250 ").await;
+    within_a_message.ask("DATA", "354 ").await;
+    within_a_message.say(&format!("From: {ADDRESS}\r\n\r\nhalf of it")).await;
+    password(&rig, &["revoke", USER, "lobby", "--kick"], "", 0);
+    assert_eq!(between_messages.rest().await, b"421 4.7.0 Password withdrawn\r\n");
+    assert_eq!(within_a_message.rest().await, b"");
+    assert_eq!(rig.standin.counters().messages_accepted.count(), 0);
+    rig.journal.tells("ended: its device password was withdrawn");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_rotated_password_keeps_its_scope_and_leaves_new_sessions_alone() {
     let rig = Rig::start().await;
     let old = add(&rig, "lobby", &["--protocol", "imap"]);
