@@ -31,7 +31,7 @@ use failures::Failures;
 use memory::Memory;
 
 pub use bounds::{Limits, Timeouts};
-pub use entrance::{Arrival, Entrance, Opening};
+pub use entrance::{Arrival, Entrance, Opening, Silence};
 pub use places::{Place, Places};
 pub use source::Source;
 
@@ -118,8 +118,8 @@ impl Relay {
         let Some((downstream, upstream, clearance)) = through else {
             return;
         };
-        let patience =
-            Patience { idle: self.timeouts.session_idle, half_closed: self.timeouts.half_closed };
+        let Timeouts { session_idle: idle, half_closed, .. } = entrance.silence.over(self.timeouts);
+        let patience = Patience { idle, half_closed };
         // Boxed too: a stranger shouldn't carry the room for it.
         let splice = Box::pin(splice(downstream, upstream, clearance, patience));
         let (traffic, end) = splice.await;
@@ -157,8 +157,8 @@ impl Relay {
         drop(login);
         match outcome {
             Ok(Some(Opened { wire, ready })) => {
-                let (downstream, clearance) =
-                    client.accept(ready, self.timeouts.session_idle).await?;
+                let patience = entrance.silence.over(self.timeouts).session_idle;
+                let (downstream, clearance) = client.accept(ready, patience).await?;
                 Some((downstream, wire, clearance))
             }
             Ok(None) => {
@@ -179,9 +179,10 @@ impl Relay {
         source: Source,
         place: &mut Place,
     ) -> Result<Option<Opened>, Halt> {
-        client.start_tls(self.timeouts.login_idle).await?;
+        let patience = client.silence().over(self.timeouts).login_idle;
+        client.start_tls(patience).await?;
         for _ in 0..self.limits.failed_logins {
-            let Offer::Login(login) = client.offer(self.timeouts.login_idle).await? else {
+            let Offer::Login(login) = client.offer(patience).await? else {
                 return Ok(None);
             };
             // Boxed: a client that hasn't offered a login shouldn't carry the room for one.
@@ -192,7 +193,7 @@ impl Relay {
                     return Err(refusal.into());
                 }
                 Err(refusal) => {
-                    client.refuse(&refusal, self.timeouts.login_idle).await?;
+                    client.refuse(&refusal, patience).await?;
                     if refusal.ends_talk() {
                         return Ok(None);
                     }
