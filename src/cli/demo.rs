@@ -79,7 +79,7 @@ async fn demonstrate(arguments: &Arguments, stay: Stay) -> io::Result<Result<(),
     Ok(Ok(()))
 }
 
-/// A configuration as an operator would write it, with the stand-in in place of Microsoft's hosts.
+/// gatepost's configuration, and the stand-in's certificate authority beside it.
 fn configure(folder: &TempDir, standin: &Standin, password: &str) -> Result<Config, Failure> {
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -88,12 +88,16 @@ fn configure(folder: &TempDir, standin: &Standin, password: &str) -> Result<Conf
             .map(|()| path)
     };
     write("ca.pem", standin.ca_pem())?;
-    let (endpoint, smtp, imap) =
-        (standin.token_endpoint(), standin.smtp().port(), standin.imap().port());
-    let path = write(
-        "config.toml",
-        &format!(
-            r#"state_directory = "state"
+    let path = write("config.toml", &configuration(standin, password))?;
+    Ok(Config::load(&path)?)
+}
+
+/// A configuration as an operator would write it, with the stand-in in place of Microsoft's hosts.
+fn configuration(standin: &Standin, password: &str) -> String {
+    let endpoint = standin.token_endpoint();
+    let (smtp, imap) = (standin.smtp().port(), standin.imap().port());
+    format!(
+        r#"state_directory = "state"
 name = "gatepost.contoso.example"
 
 [[listener]]
@@ -125,9 +129,7 @@ ca_file = "ca.pem"
 [timeouts]
 drain = "1s"
 "#
-        ),
-    )?;
-    Ok(Config::load(&path)?)
+    )
 }
 
 /// Sixteen letters in groups of four, from 80 random bits.
