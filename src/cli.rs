@@ -15,6 +15,7 @@ mod login;
 mod password;
 mod run;
 mod supervisor;
+mod table;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use clap::{ArgAction, Parser, Subcommand, error::ErrorKind};
 
 use crate::config::{self, Config, NotFound};
 use exit::{Exit, Failure};
+use password::PasswordCommand;
 
 /// Lets programs that only know a user name and a password read and send mail through OAuth 2.0.
 ///
@@ -121,7 +123,7 @@ enum Command {
         #[arg(long)]
         variant: Option<entra_script::Variant>,
     },
-    /// Make password hashes for the configuration
+    /// Make local passwords: hashes for the configuration, and passwords of devices
     #[command(subcommand)]
     Password(PasswordCommand),
     /// Make and change the keys that seal stored sign-ins
@@ -186,15 +188,6 @@ enum CertCommand {
     },
 }
 
-#[derive(Subcommand)]
-enum PasswordCommand {
-    /// Turn a local password into a hash
-    ///
-    /// Asks twice on a terminal, else reads one line from the standard input. Prints the hash alone.
-    #[command(after_long_help = examples::HASH_EXAMPLES)]
-    Hash,
-}
-
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -234,7 +227,7 @@ fn perform(arguments: &Arguments) -> Result<(), Failure> {
         Command::EntraScript { provider, variant } => {
             entra_script::entra_script(&arguments.load()?, provider.as_deref(), *variant)
         }
-        Command::Password(PasswordCommand::Hash) => password::hash(),
+        Command::Password(command) => password::perform(command, arguments),
         Command::Key(command) => command.perform(arguments),
         #[cfg(feature = "demo")]
         Command::Demo { once } => {

@@ -3,6 +3,7 @@
 //! All that is wrong with a file is said at once, each problem with its line, column and the words
 //! that would be right. A secret never shows in a problem.
 
+mod allow;
 mod bounds;
 mod credential;
 mod document;
@@ -227,7 +228,11 @@ fn directory(
     for section in sections {
         mailboxes.read(section, report);
     }
-    mailboxes.close(report)
+    let mut directory = mailboxes.close(report);
+    for section in root.sections("allow", report) {
+        allow::read(section, &mut directory, report);
+    }
+    directory
 }
 
 /// Trust roots that can be read. They are loaded once more with the system's when the service starts.

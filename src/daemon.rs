@@ -11,6 +11,7 @@ mod way;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -190,9 +191,13 @@ impl Service {
     async fn serve(&mut self, mut requests: Requests, stop: &CancellationToken) {
         let mut look = interval(CERTIFICATES_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The same ones in every configuration.
+        let devices = Arc::clone(&self.hall.relay().devices);
+        let mut following = pin!(devices.follow());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
+                () = &mut following => {}
                 request = requests.next() => self.answer(request).await,
                 _ = look.tick() => certificates::refresh(&self.gates).await,
             }
@@ -215,6 +220,7 @@ impl Service {
             hall.over.cancel();
             hall.connections.wait().await;
         }
+        relay.devices.write_down();
         relay.tokens.finish().await;
     }
 }

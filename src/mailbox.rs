@@ -1,6 +1,10 @@
 //! The directory: which login leads to which mailbox, and where that lives.
 
+mod allowance;
+mod day;
+mod device;
 mod directory;
+mod network;
 pub mod password;
 mod provider;
 
@@ -8,13 +12,20 @@ use std::sync::Arc;
 
 use crate::secret::Secret;
 
-pub use directory::{Directory, KEY_LENGTH, Password, UserTaken};
+pub use allowance::{Allowance, InvalidPattern, Senders};
+pub use day::{Day, NoDay};
+pub use device::{
+    Device, DeviceName, Devices, InvalidName, PASSWORD_LENGTH, PasswordDigest, Proof, Scope, Visit,
+    generate,
+};
+pub use directory::{Admitted, Directory, KEY_LENGTH, Password, UserTaken};
+pub use network::{InvalidNetwork, Network};
 pub use provider::{Consent, Margin, Provider, Service};
 
 /// A mailbox that logins lead to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Mailbox {
-    /// Its address, which is the identity it is opened by.
+    /// Its address. `*@domain` stands for every mailbox of the domain.
     pub address: String,
     /// Who keeps it.
     pub provider: Arc<Provider>,
@@ -25,9 +36,45 @@ pub struct Mailbox {
     /// The account that signs in for it, where that isn't the mailbox's own: a delegate's, or one whose
     /// name at the provider isn't its address.
     pub signed_in_as: Option<String>,
+    /// The identities it is opened by that aren't its address, each with its protocol's name.
+    pub identities: Vec<(&'static str, String)>,
+    /// The mailbox whose access token opens this one, where it isn't its own.
+    pub token_owner: Option<Arc<Self>>,
+    /// The addresses, in lower case, of other mailboxes that its logins may ask for.
+    pub may_open: Vec<String>,
 }
 
 impl Mailbox {
+    /// A mailbox that opens itself by its address, and no other.
+    pub fn new(address: impl Into<String>, provider: Arc<Provider>) -> Self {
+        Self {
+            address: address.into(),
+            provider,
+            refresh_token: None,
+            provider_password: None,
+            signed_in_as: None,
+            identities: Vec::new(),
+            token_owner: None,
+            may_open: Vec::new(),
+        }
+    }
+
+    /// Whom the upstream of `protocol` is told to open.
+    pub fn identity(&self, protocol: &str) -> &str {
+        let special = self.identities.iter().find(|(name, _)| *name == protocol);
+        special.map_or(&self.address, |(_, identity)| identity)
+    }
+
+    /// The mailbox whose access token opens this one.
+    pub fn owner(&self) -> &Self {
+        self.token_owner.as_deref().unwrap_or(self)
+    }
+
+    /// The domain whose mailboxes it all stands for, if it does.
+    pub fn domain(&self) -> Option<&str> {
+        self.address.strip_prefix("*@")
+    }
+
     /// What its tokens come from, as far as the configuration has it: a refresh token or a password.
     pub fn seed(&self) -> Option<&Secret<String>> {
         self.refresh_token.as_ref().or(self.provider_password.as_ref())
@@ -43,4 +90,12 @@ impl Mailbox {
         self.address.eq_ignore_ascii_case(&other.address)
             && self.provider.name == other.provider.name
     }
+}
+
+/// Case folded character by character: lower-casing a whole string would make sigmas depend on what
+/// stands beside them.
+pub fn fold(name: &str) -> String {
+    let mut folded = String::with_capacity(name.len());
+    folded.extend(name.chars().flat_map(char::to_lowercase));
+    folded
 }

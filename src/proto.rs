@@ -198,6 +198,10 @@ impl<T> Step<T> {
 /// The client's half until it offers a login; then one of [`refuse`](Self::refuse) and
 /// [`accept`](Self::accept).
 pub trait Downstream: Session<Outcome = Offer> {
+    /// No login is asked of this client: where the protocol has it name a sender (SMTP), that is what
+    /// it offers. Elsewhere nothing changes.
+    fn waive_login(&mut self) {}
+
     /// The answer to a login that leads nowhere, or to a talk that ends. The session may be driven
     /// on for another try.
     fn refuse(&mut self, refusal: &Refusal) -> Vec<u8>;
@@ -211,6 +215,9 @@ pub trait Downstream: Session<Outcome = Offer> {
 pub enum Offer {
     /// A user name and a password.
     Login(Login),
+    /// The sender of a message, in place of a login that was waived. The command that names it is
+    /// still unread.
+    Sender(String),
     /// Goodbye, already answered.
     Farewell,
 }

@@ -3,35 +3,42 @@
 mod admission;
 mod bounds;
 mod client;
+mod devices;
+mod ending;
 mod entrance;
+mod explanation;
 mod failures;
 mod memory;
 mod places;
 mod source;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{Span, debug, info, warn};
+use tracing::{Span, debug};
 
-use crate::mailbox::{Directory, Mailbox, Service};
+use crate::mailbox::{Admitted, Directory, Mailbox, Service, Visit};
 use crate::proto::{
     Cause, Clearance, DownstreamTerms, Offer, Privacy, Probe, Protocol, Ready, Refusal,
     UpstreamTerms,
 };
-use crate::sasl::Login;
 use crate::tls::Trust;
 use crate::tokens::{Again, Bearer, Tokens};
-use crate::wire::{End, Halt, Handshake, Patience, Proxy, Socket, Traffic, Wire, dial, splice};
+use crate::wire::{Halt, Handshake, Patience, Proxy, Socket, Wire, dial, splice};
 use client::{Client, report};
+use devices::Badge;
+use ending::journal;
+use explanation::no_service;
 use failures::Failures;
 use memory::Memory;
 
 pub use bounds::{Limits, Timeouts};
+pub use devices::LiveDevices;
 pub use entrance::{Arrival, Entrance, Opening, Silence};
+pub(crate) use explanation::upstream_refusal;
 pub use places::{Place, Places};
 pub use source::Source;
 
@@ -41,6 +48,8 @@ pub struct Relay {
     pub name: String,
     /// Who may log in, and where that leads.
     pub directory: Arc<Directory>,
+    /// The device passwords beside those of the directory; none unless set.
+    pub devices: Arc<LiveDevices>,
     /// Where access tokens come from.
     pub tokens: Tokens,
     /// Which upstreams are believed.
@@ -65,6 +74,15 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 struct Opened {
     wire: Wire,
     ready: Ready,
+    badge: Option<Badge>,
+}
+
+/// A connection whose mailbox is open, and the client knows.
+struct Passage {
+    downstream: Wire,
+    upstream: Wire,
+    clearance: Clearance,
+    badge: Option<Badge>,
 }
 
 impl Relay {
@@ -79,6 +97,7 @@ impl Relay {
         Self {
             name,
             directory,
+            devices: Arc::default(),
             tokens,
             trust,
             proxy: None,
@@ -102,6 +121,7 @@ impl Relay {
     ) -> Self {
         let shared = (directory, self.tokens.clone(), trust);
         Self {
+            devices: Arc::clone(&self.devices),
             places: self.places.clone(),
             memory: Arc::clone(&self.memory),
             failures: Arc::clone(&self.failures),
@@ -115,15 +135,17 @@ impl Relay {
         let Arrival { socket, source, mut place } = arrival;
         // Boxed: what the login needs is given back before the connection's long idle life.
         let through = Box::pin(self.through(entrance, socket, (source, &mut place), stop)).await;
-        let Some((downstream, upstream, clearance)) = through else {
+        let Some(Passage { downstream, upstream, clearance, badge }) = through else {
             return;
         };
         let Timeouts { session_idle: idle, half_closed, .. } = entrance.silence.over(self.timeouts);
         let patience = Patience { idle, half_closed };
         // Boxed too: a stranger shouldn't carry the room for it.
-        let splice = Box::pin(splice(downstream, upstream, clearance, patience));
-        let (traffic, end) = splice.await;
-        journal(traffic, &end, start.elapsed());
+        let mut splice = Box::pin(splice(downstream, upstream, clearance, patience));
+        tokio::select! {
+            (traffic, end) = &mut splice => journal(traffic, &end, start.elapsed()),
+            () = self.devices.cut(badge.as_ref()) => {}
+        }
     }
 
     /// Tells a client in its protocol why there is no room, and closes.
@@ -143,10 +165,13 @@ impl Relay {
         socket: Socket,
         (source, place): (Source, &mut Place),
         stop: &CancellationToken,
-    ) -> Option<(Wire, Wire, Clearance)> {
+    ) -> Option<Passage> {
         let privacy = entrance.opening.privacy(&socket, self.timeouts.first_byte).await;
         let terms = self.terms(privacy, self.honoured(entrance));
         let mut client = Client::new(socket, entrance, terms);
+        if self.directory.allows(source.ip()) {
+            client.waive_login();
+        }
         // Pinned: `select!` has room for what it is given twice over.
         let mut login =
             Box::pin(timeout(self.timeouts.login_total, self.log_in(&mut client, source, place)));
@@ -156,10 +181,15 @@ impl Relay {
         };
         drop(login);
         match outcome {
-            Ok(Some(Opened { wire, ready })) => {
+            Ok(Some(Opened { wire: upstream, ready, badge })) => {
+                // It may wait for the client's first command, as long as a splice may for a later one.
                 let patience = entrance.silence.over(self.timeouts).session_idle;
-                let (downstream, clearance) = client.accept(ready, patience).await?;
-                Some((downstream, wire, clearance))
+                let accepted = client.accept(ready, patience);
+                let (downstream, clearance) = tokio::select! {
+                    accepted = accepted => accepted?,
+                    () = self.devices.cut(badge.as_ref()) => return None,
+                };
+                Some(Passage { downstream, upstream, clearance, badge })
             }
             Ok(None) => {
                 debug!("the client left without a login");
@@ -182,11 +212,20 @@ impl Relay {
         let patience = client.silence().over(self.timeouts).login_idle;
         client.start_tls(patience).await?;
         for _ in 0..self.limits.failed_logins {
-            let Offer::Login(login) = client.offer(patience).await? else {
-                return Ok(None);
+            let offer = client.offer(patience).await?;
+            let (protocol, now) = (client.protocol(), SystemTime::now());
+            let visit = Visit { protocol: protocol.name, peer: source.ip(), now };
+            // Boxed, both: a client that hasn't offered a login shouldn't carry the room for one.
+            let admitted = match offer {
+                Offer::Login(login) => Box::pin(self.admit(login, visit, source)).await,
+                Offer::Sender(sender) => self.admit_sender(&sender, visit, source),
+                Offer::Farewell => return Ok(None),
             };
-            // Boxed: a client that hasn't offered a login shouldn't carry the room for one.
-            match Box::pin(self.open(client.protocol(), login, (source, place))).await {
+            let opened = match admitted {
+                Ok(admitted) => Box::pin(self.open(protocol, (admitted, visit), place)).await,
+                Err(refusal) => Err(refusal),
+            };
+            match opened {
                 Ok(opened) => return Ok(Some(opened)),
                 // No room at the mailbox, which is the connection's end in any protocol.
                 Err(refusal) if refusal.cause == Cause::TooManyConnections => {
@@ -207,19 +246,23 @@ impl Relay {
     async fn open(
         &self,
         protocol: &'static Protocol,
-        login: Login,
-        (source, place): (Source, &mut Place),
+        (Admitted { mailbox, device }, visit): (Admitted, Visit),
+        place: &mut Place,
     ) -> Result<Opened, Refusal> {
-        Span::current().record("user", &login.authcid);
-        let mailbox = self.admit(protocol, login, source).await?;
         Span::current().record("mailbox", &mailbox.address);
+        if let Some(device) = &device {
+            Span::current().record("device", device.name.as_str());
+            self.devices.used(device, visit.now);
+        }
         place.log_in(&mailbox.address, &self.limits)?;
         let service = mailbox
             .provider
             .service(protocol.name)
             .ok_or_else(|| no_service(protocol, &mailbox))?;
-        let opened = self.reach(protocol, &mailbox, service).await;
-        opened.map_err(|refusal| refusal.about(&mailbox.address))
+        let reached = self.reach(protocol, &mailbox, service).await;
+        let (wire, ready) = reached.map_err(|refusal| refusal.about(&mailbox.address))?;
+        let badge = device.map(|device| Badge { device, since: visit.now });
+        Ok(Opened { wire, ready, badge })
     }
 
     /// Steps 5 to 7, and once more with another token where the upstream refuses one that was at hand.
@@ -228,7 +271,7 @@ impl Relay {
         protocol: &'static Protocol,
         mailbox: &Mailbox,
         service: &Service,
-    ) -> Result<Opened, Refusal> {
+    ) -> Result<(Wire, Ready), Refusal> {
         let (refusal, bearer) = match self.attempt(protocol, mailbox, service).await {
             Ok(opened) => return Ok(opened),
             Err((refusal, bearer)) => (refusal, bearer),
@@ -250,16 +293,17 @@ impl Relay {
         protocol: &'static Protocol,
         mailbox: &Mailbox,
         service: &Service,
-    ) -> Result<Opened, (Refusal, Option<Bearer>)> {
-        let (provider, address) = (&mailbox.provider, &mailbox.address);
-        let (seed, margin) = (mailbox.seed(), service.margin());
+    ) -> Result<(Wire, Ready), (Refusal, Option<Bearer>)> {
+        let owner = mailbox.owner();
+        let (provider, address) = (&mailbox.provider, &owner.address);
+        let (seed, margin) = (owner.seed(), service.margin());
         let bearer = self.tokens.bearer(provider, address, seed, &service.scope, margin);
         let (bearer, mut wire) =
             tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
         let terms = UpstreamTerms {
             name: self.name.clone(),
             security: service.security,
-            identity: mailbox.address.clone(),
+            identity: mailbox.identity(protocol.name).to_owned(),
             token: bearer.token.clone(),
             remembered: self.memory.announced(service),
             probe: if self.memory.is_open(mailbox, service) { Probe::Skip } else { Probe::Mailbox },
@@ -271,7 +315,7 @@ impl Relay {
         let ready = driven.map_err(|halt| (upstream_refusal(halt, service), Some(bearer)))?;
         self.memory.opened(mailbox, service, ready.announced());
         debug!(host = service.host, "the mailbox is open");
-        Ok(Opened { wire, ready })
+        Ok((wire, ready))
     }
 
     async fn dial(&self, service: &Service) -> Result<Wire, Refusal> {
@@ -293,45 +337,5 @@ impl Relay {
     /// What every upstream behind the entrance honours, once all of them have been asked.
     fn honoured(&self, entrance: &Entrance) -> Vec<String> {
         self.memory.honoured(self.directory.services(entrance.protocol.name))
-    }
-}
-
-fn no_service(protocol: &Protocol, mailbox: &Mailbox) -> Refusal {
-    let provider = &mailbox.provider.name;
-    let explanation =
-        format!("the provider {provider:?} has no [provider.{provider}.{}]", protocol.name);
-    Refusal::new(Cause::Misconfigured, explanation).about(&mailbox.address)
-}
-
-/// What went wrong between gatepost and the mail host, as far as the session didn't say it itself.
-pub(crate) fn upstream_refusal(halt: Halt, service: &Service) -> Refusal {
-    let Service { host, port, .. } = service;
-    let unreachable =
-        |what: String| Refusal::new(Cause::UpstreamUnreachable, format!("{host}:{port} {what}"));
-    match halt {
-        Halt::Refused(refusal) => refusal,
-        Halt::Closed => unreachable("closed the connection during the login; it may be overloaded, or the port isn't the protocol's".into()),
-        Halt::TimedOut => unreachable("doesn't answer; check that port and security fit, or raise `upstream_reply` under [timeouts]".into()),
-        Halt::Tls(error) => unreachable(format!("fails in TLS: {error}; if something on the way replaces certificates, name its root in `ca_file`")),
-        Halt::Broken(error) => unreachable(format!("broke the connection: {error}")),
-        Halt::Injected => {
-            warn!(host, port, "someone between here and the mail host may be injecting commands");
-            Refusal::new(Cause::UpstreamProtocol, format!("{host}:{port} sent bytes in clear behind STARTTLS, which only an attacker on the way has use for"))
-        }
-    }
-}
-
-fn journal(traffic: Traffic, end: &End, time: Duration) {
-    let Traffic { sent, received } = traffic;
-    let seconds = time.as_secs();
-    match end {
-        End::Finished => info!(sent, received, seconds, "ended"),
-        End::Idle => info!(sent, received, seconds, "ended: nothing moved for too long"),
-        End::DownstreamBroke(error) => {
-            info!(sent, received, seconds, %error, "ended: the client's side broke");
-        }
-        End::UpstreamBroke(error) => {
-            info!(sent, received, seconds, %error, "ended: the service's side broke");
-        }
     }
 }

@@ -35,11 +35,9 @@ impl Login {
     /// A login whose names are fit to be looked up, logged and sent on.
     ///
     /// # Errors
-    /// [`Malformed`] for an empty user name, one over 255 octets (RFC 4616 section 2), or one with
-    /// a control character, which would forge log lines or an upstream's SASL fields.
+    /// [`Malformed`] for an empty user name, or one that isn't [fit](is_fit).
     pub fn new(authzid: &str, authcid: &str, password: &str) -> Result<Self, Malformed> {
-        let unfit = |name: &str| name.len() > 255 || name.chars().any(char::is_control);
-        if authcid.is_empty() || unfit(authcid) || unfit(authzid) {
+        if authcid.is_empty() || !is_fit(authcid) || !is_fit(authzid) {
             return Err(Malformed);
         }
         Ok(Self {
@@ -48,6 +46,20 @@ impl Login {
             password: Secret::from(password),
         })
     }
+}
+
+/// Whether a name has up to 255 octets (RFC 4616 section 2) and no character that would forge log lines
+/// or an upstream's SASL fields: a control character, a line or paragraph separator (U+2028, U+2029),
+/// or a bidirectional control (Unicode Standard Annex #9), which puts the rest of a line in another
+/// order on a terminal.
+pub fn is_fit(name: &str) -> bool {
+    let forges = |c: char| {
+        let bidirectional = ['\u{61c}', '\u{200e}', '\u{200f}'].contains(&c)
+            || ('\u{202a}'..='\u{202e}').contains(&c)
+            || ('\u{2066}'..='\u{2069}').contains(&c);
+        c.is_control() || bidirectional || matches!(c, '\u{2028}' | '\u{2029}')
+    };
+    name.len() <= 255 && !name.contains(forges)
 }
 
 /// A response that its mechanism's grammar doesn't allow.

@@ -1,6 +1,8 @@
-//! What must survive a restart: the refresh tokens, one sealed record a mailbox.
+//! What must survive a restart: the refresh tokens, one sealed record a mailbox, and the device
+//! passwords.
 
 mod announced;
+mod devices;
 mod directory;
 mod files;
 mod key;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 use std::{fmt, io};
 
 pub use announced::Announced;
+pub use devices::{DeviceRecord, DeviceStore, Found, Uses};
 pub use directory::{Saved, Store};
 pub use key::{InvalidKeys, Keys};
 pub use keyring::KeySource;

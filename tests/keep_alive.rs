@@ -73,14 +73,7 @@ impl House {
     }
 
     fn mailbox(&self, address: &str) -> Arc<Mailbox> {
-        let provider = Arc::clone(&self.provider);
-        Arc::new(Mailbox {
-            signed_in_as: None,
-            address: address.to_owned(),
-            provider,
-            refresh_token: None,
-            provider_password: None,
-        })
+        Arc::new(Mailbox::new(address, Arc::clone(&self.provider)))
     }
 
     async fn keep_alive(&self, mailboxes: &[Arc<Mailbox>]) -> usize {

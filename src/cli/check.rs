@@ -5,8 +5,9 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 
 use super::Failure;
+use super::table::columns;
 use crate::config::{Config, Listener};
-use crate::mailbox::{Provider, Service};
+use crate::mailbox::{Allowance, Provider, Service};
 use crate::proto::Security;
 
 /// Prints what would listen and lead where.
@@ -35,7 +36,8 @@ impl fmt::Display for Summary<'_> {
         let providers: Vec<_> =
             config.providers.iter().flat_map(|row| provider_rows(row)).collect();
         table(f, "Providers", &providers)?;
-        mailboxes(f, config)
+        mailboxes(f, config)?;
+        allowances(f, config)
     }
 }
 
@@ -89,24 +91,16 @@ fn mailboxes(f: &mut fmt::Formatter<'_>, config: &Config) -> fmt::Result {
     Ok(())
 }
 
+fn allowances(f: &mut fmt::Formatter<'_>, config: &Config) -> fmt::Result {
+    let row = |allowance: &Allowance| {
+        let networks: Vec<_> = allowance.networks.iter().map(ToString::to_string).collect();
+        vec![networks.join(", "), format!("-> {}", allowance.mailbox.address)]
+    };
+    let rows: Vec<_> = config.directory.allowances().iter().map(row).collect();
+    if rows.is_empty() { Ok(()) } else { table(f, "Sending without a login", &rows) }
+}
+
 /// Rows in aligned columns under a title.
 fn table(f: &mut fmt::Formatter<'_>, title: &str, rows: &[Vec<String>]) -> fmt::Result {
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    writeln!(f, "\n{title}")?;
-    for row in rows {
-        let mut line = String::from(" ");
-        for (cell, width) in row.iter().zip(&widths) {
-            write!(line, " {cell:width$} ")?;
-        }
-        writeln!(f, "{}", line.trim_end())?;
-    }
-    Ok(())
+    write!(f, "\n{title}\n{}", columns(rows))
 }

@@ -65,6 +65,9 @@ pub(super) fn chosen(config: &Config, address: Option<&str>) -> Result<Vec<Arc<M
             mailboxes.push(Arc::clone(mailbox));
         }
     }
+    if let (Some(address), true) = (address, mailboxes.is_empty()) {
+        mailboxes.extend(config.directory.reached(address));
+    }
     mailboxes.sort_by(|a, b| (&a.address, &a.provider.name).cmp(&(&b.address, &b.provider.name)));
     match address {
         Some(address) if mailboxes.is_empty() => {
@@ -96,6 +99,11 @@ async fn examine(config: &Config, mailboxes: &[Arc<Mailbox>], report: &mut Repor
     }
     for mailbox in mailboxes {
         report.about(&mailbox.address);
+        if mailbox.domain().is_some() {
+            let text = "it stands for a whole domain: name one of its addresses to try that";
+            report.add(Check::skip("token", text));
+            continue;
+        }
         login::try_all(&patient, &routes, mailbox, report).await;
     }
     patient.tokens.finish().await;

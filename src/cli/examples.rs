@@ -49,6 +49,11 @@ Examples:
   gatepost password hash
   pwgen -s 24 1 | tee /dev/stderr | gatepost password hash";
 
+pub(super) const ADD_EXAMPLES: &str = "\
+Examples:
+  gatepost password add scanner@contoso.example lobby
+  gatepost password add scanner lobby --protocol smtp --network 10.1.2.3 --expires 90d";
+
 pub(super) const LOGIN_EXAMPLES: &str = "\
 Examples:
   gatepost login jane@contoso.example

@@ -42,7 +42,7 @@ pub(super) fn login(
     let (tokens, _) = engine(&config)?;
     runtime()?.block_on(async {
         let done = match (mailbox, mailboxes.as_slice()) {
-            (Some(_), [one]) => attended(&tokens, one, choice).await,
+            (Some(_), [one]) => attended(&tokens, one.owner(), choice).await,
             (Some(name), several) => Err(ambiguous(name, several)),
             (None, all) => every(&tokens, all, choice).await,
         };
@@ -68,7 +68,8 @@ async fn every(
 ) -> Result<(), Failure> {
     let mut outcome = Ok(());
     for mailbox in mailboxes {
-        if mailbox.provider.grant.owner != Owner::Mailbox {
+        // Whoever opens it by another's token needs no sign-in of its own.
+        if mailbox.provider.grant.owner != Owner::Mailbox || mailbox.token_owner.is_some() {
             continue;
         }
         match standing(tokens, mailbox).await {

@@ -1,59 +1,94 @@
-//! `gatepost password hash`: the password goes in unseen, only the hash comes out.
+//! `gatepost password`: local passwords, those of mailboxes and those of their devices.
 
-use std::io::{self, BufRead, IsTerminal, Read};
+mod device;
+mod hash;
+mod list;
+mod scope;
 
-use super::{Exit, Failure};
-use crate::mailbox::password::{Parameters, SALT_LENGTH, hash as hash_password};
-use crate::secret::Secret;
+use clap::{Args, Subcommand};
 
-/// Octets of a password: what a login can carry (RFC 4616 section 2).
-const MAX_LENGTH: usize = 255;
+use super::{Arguments, Failure, examples};
+use crate::mailbox::DeviceName;
+use scope::ScopeArguments;
 
-/// Asks for a password and prints its hash.
-pub(super) fn hash() -> Result<(), Failure> {
-    let password = if io::stdin().is_terminal() { ask()? } else { read()? };
-    check(&password)?;
-    let mut salt = [0; SALT_LENGTH];
-    getrandom::fill(&mut salt).map_err(|error| Failure::new(Exit::System, error))?;
-    let hash = hash_password(&password, salt, &Parameters::default())
-        .map_err(|_| Failure::new(Exit::System, "not enough memory to hash a password"))?;
-    println!("{hash}");
-    Ok(())
+#[derive(Subcommand)]
+pub(super) enum PasswordCommand {
+    /// Turn a local password into a hash
+    ///
+    /// Asks twice on a terminal, else reads one line from the standard input. Prints the hash alone.
+    #[command(after_long_help = examples::HASH_EXAMPLES)]
+    Hash,
+    /// Make a password for one device
+    ///
+    /// Prints it once, alone on the standard output, in groups for typing. It works at once with a running
+    /// service, beside the mailbox's own password and those of its other devices.
+    #[command(after_long_help = examples::ADD_EXAMPLES)]
+    Add {
+        #[command(flatten)]
+        device: DeviceArguments,
+        #[command(flatten)]
+        scope: ScopeArguments,
+        /// Ask for the password instead of making one; the device logs in as USER+NAME
+        #[arg(long)]
+        own: bool,
+        /// Print lines for the configuration on the standard output, and change nothing
+        #[arg(long)]
+        print: bool,
+    },
+    /// Show the devices that have passwords, and when they were last used
+    List {
+        /// The mailbox's address or user name; all of them without it
+        mailbox: Option<String>,
+    },
+    /// End a device's password
+    ///
+    /// No login gets in with it from now on.
+    Revoke {
+        #[command(flatten)]
+        device: DeviceArguments,
+        /// End the sessions that it opened, too, within a second or so
+        #[arg(long)]
+        kick: bool,
+    },
+    /// Give a device another password, good where the former one was
+    Rotate {
+        #[command(flatten)]
+        device: DeviceArguments,
+        /// Ask for the password instead of making one; the device logs in as USER+NAME
+        #[arg(long)]
+        own: bool,
+        /// End the sessions that the former one opened, too, within a second or so
+        #[arg(long)]
+        kick: bool,
+    },
 }
 
-fn ask() -> Result<Secret<String>, Failure> {
-    let prompt = |text| {
-        rpassword::prompt_password(text).map(Secret::new).map_err(|error| unreadable(&error))
-    };
-    let password = prompt("Password: ")?;
-    if prompt("Once more: ")? != password {
-        return Err(Failure::new(Exit::Data, "the two differ"));
-    }
-    Ok(password)
+/// Which device is meant.
+#[derive(Args)]
+pub(super) struct DeviceArguments {
+    /// The mailbox's address or user name
+    mailbox: String,
+    /// What to call the device: a-z, 0-9, '.', '_' and '-'
+    name: DeviceName,
 }
 
-fn read() -> Result<Secret<String>, Failure> {
-    // Room for all of it at once: growth would leave copies behind.
-    let mut line = String::with_capacity(1024);
-    io::stdin().lock().take(1024).read_line(&mut line).map_err(|error| unreadable(&error))?;
-    let length = line.trim_end_matches(['\n', '\r']).len();
-    line.truncate(length);
-    Ok(Secret::new(line))
-}
-
-fn unreadable(error: &io::Error) -> Failure {
-    Failure::new(Exit::NoInput, format!("can't read the password: {error}"))
-}
-
-fn check(password: &Secret<String>) -> Result<(), Failure> {
-    let text = password.reveal();
-    let complaint = match text.len() {
-        0 => "the password is empty, and no login with an empty one is let in",
-        length if length > MAX_LENGTH => {
-            "the password is longer than the 255 octets that a login carries"
+/// Does what the command says.
+pub(super) fn perform(command: &PasswordCommand, arguments: &Arguments) -> Result<(), Failure> {
+    use device::{Former, Origin, Sink};
+    let origin = |own| if own { Origin::Asked } else { Origin::Made };
+    let former = |kick| if kick { Former::Cut } else { Former::GoesOn };
+    match command {
+        PasswordCommand::Hash => hash::print(),
+        PasswordCommand::Add { device, scope, own, print } => {
+            let sink = if *print { Sink::Print } else { Sink::State };
+            device::add(&arguments.load()?, device, scope.scope(), (origin(*own), sink))
         }
-        _ if text.contains('\0') => "the password holds a NUL, which no login carries",
-        _ => return Ok(()),
-    };
-    Err(Failure::new(Exit::Data, complaint))
+        PasswordCommand::List { mailbox } => list::list(&arguments.load()?, mailbox.as_deref()),
+        PasswordCommand::Revoke { device, kick } => {
+            device::revoke(&arguments.load()?, device, former(*kick))
+        }
+        PasswordCommand::Rotate { device, own, kick } => {
+            device::rotate(&arguments.load()?, device, (origin(*own), former(*kick)))
+        }
+    }
 }

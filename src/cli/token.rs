@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -65,11 +64,11 @@ pub(super) fn token(arguments: &Arguments, ask: &Ask<'_>) -> Result<(), Failure>
     let scope = scope(&mailbox, ask.resource)?;
     let (tokens, _) = engine(&config)?;
     let bearer = runtime()?.block_on(async {
-        let seed = mailbox.seed();
-        let (provider, address) = (&mailbox.provider, &mailbox.address);
+        let owner = mailbox.owner();
+        let (provider, address, seed) = (&mailbox.provider, &owner.address, owner.seed());
         let inquiry = tokens.inquire(provider, address, seed, &scope, Margin::Half).await;
         tokens.finish().await;
-        inquiry.map_err(|failure| refused(&mailbox, &failure))
+        inquiry.map_err(|failure| refused(owner, &failure))
     })?;
     let text = match (ask.form, ask.show) {
         (Form::Text, Show::Token) => format!("{}\n", bearer.token.reveal()),
@@ -79,7 +78,7 @@ pub(super) fn token(arguments: &Arguments, ask: &Ask<'_>) -> Result<(), Failure>
     io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::new(Exit::System, error))
 }
 
-fn refused(mailbox: &Arc<Mailbox>, failure: &oauth::Failure) -> Failure {
+fn refused(mailbox: &Mailbox, failure: &oauth::Failure) -> Failure {
     let hint = match failure.class {
         Class::SignIn if mailbox.provider.grant.owner == Owner::Mailbox => {
             format!("\nTo sign in: gatepost login {}", mailbox.address)
@@ -196,7 +195,7 @@ fn told(mailbox: &Mailbox, bearer: &Bearer) -> Result<String, Failure> {
     for service in &mailbox.provider.services {
         let (protocol, host) = (service.protocol, service.host.as_str());
         let expected =
-            Expected { protocol, host, mailbox: &mailbox.address, now: SystemTime::now() };
+            Expected { protocol, host, mailbox: &mailbox.owner().address, now: SystemTime::now() };
         let mut facts = Facts::of(mailbox);
         facts.learn(&claims, &expected);
         for finding in expected.of(&claims) {
@@ -214,6 +213,8 @@ fn opaque() -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::mailbox::{Provider, Service};
     use crate::oauth::{Application, Grant};
@@ -228,18 +229,13 @@ mod tests {
             scope: (*scope).to_owned(),
         };
         let application = Application { client_id: "app".into(), ..Application::default() };
-        Mailbox {
-            address: "scanner@contoso.example".into(),
-            provider: Arc::new(Provider {
-                name: "contoso".into(),
-                application: Arc::new(application),
-                grant: Grant::named(grant).unwrap(),
-                services: scopes.iter().map(service).collect(),
-            }),
-            refresh_token: None,
-            provider_password: None,
-            signed_in_as: None,
-        }
+        let provider = Provider {
+            name: "contoso".into(),
+            application: Arc::new(application),
+            grant: Grant::named(grant).unwrap(),
+            services: scopes.iter().map(service).collect(),
+        };
+        Mailbox::new("scanner@contoso.example", Arc::new(provider))
     }
 
     #[test]

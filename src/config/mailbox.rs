@@ -1,6 +1,10 @@
-//! `[[mailbox]]`: an address, who keeps it, and the local login that leads there.
+//! `[[mailbox]]`: an address, who keeps it, and the local logins that lead there.
 
-use std::collections::BTreeMap;
+mod device;
+mod identity;
+mod password;
+
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,10 +13,14 @@ use toml::Spanned;
 use super::document::{Section, unknown_word};
 use super::problem::Report;
 use super::secret::{Forms, Inline};
-use crate::mailbox::password::{Hash, InvalidHash, Parameters};
-use crate::mailbox::{Directory, Mailbox, Password, Provider, UserTaken};
+use crate::mailbox::{Device, Directory, Mailbox, Password, Provider, UserTaken, fold};
 use crate::oauth::{Owner, Seed};
+use crate::sasl::is_fit;
 use crate::secret::Secret;
+use identity::Wishes;
+use password::{Costs, password};
+
+pub(super) use device::networks;
 
 /// The providers by name; `None` for one that has problems of its own.
 pub(super) type Providers = BTreeMap<String, Option<Arc<Provider>>>;
@@ -21,49 +29,97 @@ pub(super) type Providers = BTreeMap<String, Option<Arc<Provider>>>;
 pub(super) struct Mailboxes<'p> {
     providers: &'p Providers,
     directory: Directory,
-    /// What a check of the first hash costs.
-    cost: Option<Cost>,
-    /// Where the first hash of another cost stands.
-    odd_cost: Option<Range<usize>>,
+    drafts: Vec<Draft>,
+    costs: Costs,
+}
+
+/// A mailbox that is good by itself, before it is seen beside the others.
+struct Draft {
+    mailbox: Mailbox,
+    user: Spanned<String>,
+    password: Password,
+    wishes: Wishes,
+    devices: Vec<Spanned<Device>>,
 }
 
 impl<'p> Mailboxes<'p> {
     pub(super) fn new(providers: &'p Providers, directory: Directory) -> Self {
-        Self { providers, directory, cost: None, odd_cost: None }
+        Self { providers, directory, drafts: Vec::new(), costs: Costs::default() }
     }
 
     pub(super) fn read(&mut self, mut section: Section<'_>, report: &Report<'_>) {
         let address = address(&mut section, report);
+        let whole_domain = address.as_ref().is_some_and(|text| text.get_ref().starts_with("*@"));
         let provider = self.provider(&mut section, report);
         let user = user(&mut section, report);
-        let password = self.password(&mut section, report);
+        let policy = if whole_domain { password::DOMAIN } else { password::SINGLE };
+        let password = password(&mut section, policy, &mut self.costs, report);
+        let wishes = Wishes::read(&mut section, report);
         let seed = Forms::take(&mut section, "refresh_token", report);
         let password_there = Forms::take(&mut section, "provider_password", report);
         let signed_in_as = signed_in_as(&mut section, provider.as_deref(), report);
+        let devices = section.sections("device", report);
+        let owner = address.as_ref().map_or("", |address| address.get_ref());
+        let devices = devices
+            .into_iter()
+            .filter_map(|section| device::read(owner, section, &mut self.costs, report))
+            .collect();
         let span = section.span();
         section.finish(report);
-        let refresh_token =
-            provider.as_ref().and_then(|provider| seed_token(provider, seed, &span, report));
+        // Another's token opens it: it needs nothing that tokens come from.
+        let borrows = |forms: &Forms| wishes.token_of.is_some() && forms.is_empty();
+        let refresh_token = provider
+            .as_ref()
+            .filter(|_| !borrows(&seed))
+            .and_then(|provider| seed_token(provider, seed, &span, report));
         let provider_password = provider
             .as_ref()
+            .filter(|_| !borrows(&password_there))
             .and_then(|provider| provider_password(provider, password_there, &span, report));
         let (Some(address), Some(provider), Some(password)) = (address, provider, password) else {
             return;
         };
         let user = user.unwrap_or_else(|| address.clone());
-        let address = address.into_inner();
-        let mailbox = Mailbox { address, provider, refresh_token, provider_password, signed_in_as };
-        self.admit(&user, password, mailbox, report);
+        let mailbox = Mailbox {
+            refresh_token,
+            provider_password,
+            signed_in_as,
+            ..Mailbox::new(address.get_ref(), provider)
+        };
+        let draft = Draft { mailbox, user, password, wishes, devices };
+        if whole_domain {
+            check_domain(&draft, &address, report);
+        }
+        self.drafts.push(draft);
     }
 
     /// The finished directory.
-    pub(super) fn close(self, report: &Report<'_>) -> Directory {
-        if let Some(span) = self.odd_cost {
-            let text = "password hashes differ in cost, so the time of a failed login tells who exists; \
-                        make them all with `gatepost password hash`";
-            report.warn(&span, text);
+    pub(super) fn close(mut self, report: &Report<'_>) -> Directory {
+        self.costs.close(report);
+        let known = self
+            .drafts
+            .iter()
+            .rev()
+            .map(|draft| (fold(&draft.mailbox.address), Arc::new(draft.mailbox.clone())));
+        let known: HashMap<_, _> = known.collect();
+        for draft in std::mem::take(&mut self.drafts) {
+            let Draft { mut mailbox, user, password, wishes, devices } = draft;
+            wishes.fulfil(&mut mailbox, &known, report);
+            devices.into_iter().for_each(|device| self.insert_device(device, report));
+            self.admit(&user, password, mailbox, report);
         }
         self.directory
+    }
+
+    fn insert_device(&mut self, device: Spanned<Device>, report: &Report<'_>) {
+        let span = device.span();
+        let device = device.into_inner();
+        if self.directory.devices().named(&device.mailbox, device.name.as_str()).is_some() {
+            let title = format!("{} has two devices called {}", device.mailbox, device.name);
+            report.problem(span, title, "give each a name of its own");
+            return;
+        }
+        self.directory.insert_device(device);
     }
 
     fn admit(
@@ -95,74 +151,23 @@ impl<'p> Mailboxes<'p> {
             }
         }
     }
-
-    fn password(&mut self, section: &mut Section<'_>, report: &Report<'_>) -> Option<Password> {
-        let hash = Forms::take(section, "password_hash", report);
-        let plain = Forms::take(section, "password", report);
-        match (hash.span(), plain.span()) {
-            (Some(_), Some(second)) => {
-                report.problem(second, "a password and a hash of one", "one of them is enough");
-                None
-            }
-            (Some(_), None) => self.hash(hash, report).map(Password::Hash),
-            (None, Some(_)) => {
-                let password = plain.resolve("password", Inline::Discouraged, report)?;
-                Some(Password::Plain(password.into_inner()))
-            }
-            (None, None) => {
-                report.problem_with_help(
-                    section.span(),
-                    "a mailbox without a local password",
-                    "needs password_hash",
-                    "`gatepost password hash` makes one",
-                );
-                None
-            }
-        }
-    }
-
-    fn compare(&mut self, cost: Cost, span: Range<usize>) {
-        if *self.cost.get_or_insert(cost) != cost {
-            self.odd_cost.get_or_insert(span);
-        }
-    }
-
-    fn hash(&mut self, forms: Forms, report: &Report<'_>) -> Option<Hash> {
-        let text = forms.resolve("password_hash", Inline::Welcome, report)?;
-        match Hash::parse(text.get_ref().reveal()) {
-            Ok(hash) => {
-                self.compare(Cost::of(hash.parameters()), text.span());
-                Some(hash)
-            }
-            Err(error) => {
-                report.problem_with_help(
-                    text.span(),
-                    error.to_string(),
-                    "password_hash",
-                    remedy(&error),
-                );
-                None
-            }
-        }
-    }
 }
 
-/// What a check takes: memory, passes, lanes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Cost(u32, u32, u32);
-
-impl Cost {
-    fn of(parameters: &Parameters) -> Self {
-        Self(parameters.m_cost(), parameters.t_cost(), parameters.p_cost())
+/// What can't be said of all mailboxes of a domain at once.
+fn check_domain(draft: &Draft, address: &Spanned<String>, report: &Report<'_>) {
+    let problem = |span: Range<usize>, title: &str, label: &str| report.problem(span, title, label);
+    if draft.user.span() != address.span() {
+        let label = "leave it out: each address of the domain is its own user";
+        problem(draft.user.span(), "a user name for a whole domain", label);
     }
-}
-
-fn remedy(error: &InvalidHash) -> &'static str {
-    match error {
-        InvalidHash::TooCostly => {
-            "`gatepost password hash` makes one that is safe and takes a tenth of a second"
-        }
-        _ => "`gatepost password hash` makes one from a password; it begins with $argon2id$v=19$",
+    if let Some(device) = draft.devices.first() {
+        let label = "use `gatepost password add ADDRESS NAME`";
+        problem(device.span(), "a device password for a whole domain", label);
+    }
+    let personal = draft.mailbox.provider.grant.owner == Owner::Mailbox;
+    if personal && draft.wishes.token_of.is_none() {
+        let label = "needs a provider with grant = \"client_credentials\", or token_of";
+        problem(address.span(), "a whole domain, each of which would have to sign in", label);
     }
 }
 
@@ -257,11 +262,19 @@ fn address(section: &mut Section<'_>, report: &Report<'_>) -> Option<Spanned<Str
 /// A user name as clients can send it (RFC 4616 section 2).
 fn user(section: &mut Section<'_>, report: &Report<'_>) -> Option<Spanned<String>> {
     let user = section.text("user", report)?;
+    fit_user(&user, report).then_some(user)
+}
+
+fn fit_user(user: &Spanned<String>, report: &Report<'_>) -> bool {
     let text = user.get_ref();
-    if text.is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
+    let fit = !text.is_empty() && is_fit(text);
+    if !fit {
         let title = format!("{text:?} is no user name");
-        report.problem(user.span(), title, "1 to 255 octets without control characters");
-        return None;
+        report.problem(
+            user.span(),
+            title,
+            "1 to 255 octets without control characters, line separators and marks of direction",
+        );
     }
-    Some(user)
+    fit
 }

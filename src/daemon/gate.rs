@@ -202,5 +202,5 @@ fn span(entrance: &Entrance, peer: Source) -> Span {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
     let session = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
     let protocol = entrance.protocol.name;
-    info_span!("session", session, protocol, %peer, user = field::Empty, mailbox = field::Empty)
+    info_span!("session", session, protocol, %peer, user = field::Empty, device = field::Empty, mailbox = field::Empty)
 }

@@ -7,7 +7,7 @@ use super::Error;
 use super::upkeep::Upkeep;
 use crate::config::Config;
 use crate::notice::Notices;
-use crate::relay::Relay;
+use crate::relay::{LiveDevices, Relay};
 use crate::store::{Announced, Store};
 use crate::tls::Trust;
 use crate::tokens::{self, Http, Tokens, http_client};
@@ -23,6 +23,7 @@ pub(super) fn relay(config: &Config) -> Result<(Relay, Upkeep), Error> {
     let shared = (Arc::clone(&config.directory), tokens, trust);
     let mut relay = Relay::new(config.name.clone(), shared, config.timeouts, config.limits);
     relay.proxy.clone_from(&config.proxy);
+    relay.devices = Arc::new(LiveDevices::kept_in(&config.state_directory));
     Ok((relay, upkeep))
 }
 

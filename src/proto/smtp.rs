@@ -1,5 +1,6 @@
 //! SMTP submission (RFC 5321, RFC 6409) with AUTH (RFC 4954) and STARTTLS (RFC 3207).
 
+mod doorway;
 mod downstream;
 pub mod grammar;
 mod rehearsal;

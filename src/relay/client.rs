@@ -33,6 +33,11 @@ impl<'a> Client<'a> {
         self.entrance.silence
     }
 
+    /// Asks no login of the client.
+    pub(super) fn waive_login(&mut self) {
+        self.session.waive_login();
+    }
+
     /// Step 2.
     pub(super) async fn start_tls(&mut self, patience: Duration) -> Result<(), Halt> {
         if self.privacy != Privacy::Tls {

@@ -441,6 +441,7 @@ fn leak(script: &Script, refusal: &Refusal) -> Option<String> {
 fn offered(offer: &Offer) -> String {
     match offer {
         Offer::Farewell => "farewell".to_owned(),
+        Offer::Sender(sender) => format!("sender {sender:?}"),
         Offer::Login(login) => {
             let (user, password) = (&login.authcid, login.password.reveal());
             let role =

@@ -162,6 +162,10 @@ pub(crate) fn downstream(
                 line.log.mark("farewell");
                 return line.log;
             }
+            Halt::Done(Offer::Sender(sender)) => {
+                line.log.mark(format!("sender {sender:?}"));
+                line.log.sent(&session.refuse(&Refusal::new(cause, "by the test")));
+            }
             Halt::Done(Offer::Login(login)) => {
                 line.log.mark(format!("login {:?}", login.authcid));
                 line.log.sent(&session.refuse(&Refusal::new(cause, "by the test")));

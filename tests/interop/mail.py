@@ -73,11 +73,11 @@ def append(world, mailbox, count):
     return messages
 
 
-def until(look, what):
+def until(look, what, within=DELIVERED_WITHIN):
     """What `look` finds, once it finds something: delivery happens behind the sender's back."""
-    deadline = time.monotonic() + DELIVERED_WITHIN
+    deadline = time.monotonic() + within
     while not (found := look()):
-        expect(time.monotonic() < deadline, f"{what} within {DELIVERED_WITHIN:.0f} s")
+        expect(time.monotonic() < deadline, f"{what} within {within:.0f} s")
         time.sleep(0.1)
     return found
 

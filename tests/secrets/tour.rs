@@ -1,10 +1,12 @@
 //! A tour of everything that handles a secret, and a search for it afterwards.
 
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use gatepost::config::Config;
+use gatepost::mailbox::{Devices, Visit};
 use gatepost::sasl::Login;
 use gatepost::store::Store;
 use gatepost_standin::{AuthorityFailure, Knobs, Standin};
@@ -297,7 +299,9 @@ fn what_prints_itself_prints_no_secret() {
     std::fs::write(&path, text).unwrap();
     let config = Config::load(&path).unwrap_or_else(|error| panic!("{error}"));
     let login = Login::new("", "scanner", PASSWORD).unwrap();
-    let mailbox = config.directory.verify(&login).unwrap();
+    let visit =
+        Visit { protocol: "imap", peer: Some([127, 0, 0, 1].into()), now: SystemTime::now() };
+    let mailbox = config.directory.verify(&login, &visit, &Devices::default()).unwrap();
     let printed = format!("{login:?} {mailbox:?} {:?} {:#?}", config.providers, mailbox);
     assert!(printed.contains(ADDRESS) && printed.contains("contoso"));
     let mut evidence = Evidence::default();

@@ -67,8 +67,9 @@ async fn token(
     service: &Service,
     report: &mut Report,
 ) -> Option<Bearer> {
-    let seed = mailbox.seed();
-    let (provider, address, margin) = (&mailbox.provider, &mailbox.address, service.margin());
+    let owner = mailbox.owner();
+    let (provider, address, seed) = (&mailbox.provider, &owner.address, owner.seed());
+    let margin = service.margin();
     let inquiry = patient.tokens.inquire(provider, address, seed, &service.scope, margin).await;
     match inquiry {
         Ok(bearer) => {
@@ -82,7 +83,7 @@ async fn token(
             Some(bearer)
         }
         Err(failure) => {
-            report.add(remedy::of_failure(&failure, mailbox));
+            report.add(remedy::of_failure(&failure, owner));
             None
         }
     }
@@ -97,7 +98,7 @@ impl Case<'_> {
             return None;
         };
         let Service { protocol, host, .. } = self.service;
-        let mailbox = &self.mailbox.address;
+        let mailbox = &self.mailbox.owner().address;
         let expected = Expected { protocol, host, mailbox, now: SystemTime::now() };
         self.facts.learn(claims, &expected);
         let findings = expected.of(claims);
@@ -172,7 +173,7 @@ impl Case<'_> {
         let terms = UpstreamTerms {
             name: config.name.clone(),
             security: *security,
-            identity: self.mailbox.address.clone(),
+            identity: self.mailbox.identity(protocol.name).to_owned(),
             token: bearer.token.clone(),
             remembered: None,
             probe: Probe::Mailbox,

@@ -17,13 +17,7 @@ fn provider() -> Arc<Provider> {
 }
 
 fn mailbox(address: &str) -> Arc<Mailbox> {
-    Arc::new(Mailbox {
-        address: address.to_owned(),
-        provider: provider(),
-        refresh_token: None,
-        provider_password: None,
-        signed_in_as: None,
-    })
+    Arc::new(Mailbox::new(address, provider()))
 }
 
 fn hashed(password: &str) -> Password {
@@ -52,25 +46,39 @@ fn login(user: &str, password: &str) -> Login {
     Login::new("", user, password).unwrap()
 }
 
+fn visit() -> Visit {
+    let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
+    Visit { protocol: "imap", peer: Some([10, 0, 0, 7].into()), now }
+}
+
+fn verify(directory: &Directory, login: &Login) -> Result<Arc<Mailbox>, Refusal> {
+    directory.verify(login, &visit(), &Devices::default()).map(|admitted| admitted.mailbox)
+}
+
+fn recall(directory: &Directory, login: &Login) -> Option<Arc<Mailbox>> {
+    let admitted = directory.recall(login, &visit(), &Devices::default());
+    admitted.map(|admitted| admitted.mailbox)
+}
+
 fn cause(directory: &Directory, login: &Login) -> Cause {
-    directory.verify(login).unwrap_err().cause
+    verify(directory, login).unwrap_err().cause
 }
 
 #[test]
 fn a_right_password_leads_to_the_mailbox_whatever_the_case_of_the_user() {
     let directory = directory();
     for user in ["scanner", "SCANNER", "sCanner"] {
-        let mailbox = directory.verify(&login(user, "s3cret")).unwrap();
+        let mailbox = verify(&directory, &login(user, "s3cret")).unwrap();
         assert_eq!(mailbox.address, "scanner@contoso.example");
     }
-    assert_eq!(directory.verify(&login("fax", "t0ner")).unwrap().address, "fax@contoso.example");
+    assert_eq!(verify(&directory, &login("fax", "t0ner")).unwrap().address, "fax@contoso.example");
 }
 
 #[test]
 fn case_folds_beyond_ascii_and_wherever_a_letter_stands() {
     let mut directory = empty();
     directory.insert("ΟΔΥΣΣΕΥΣ", hashed("x"), mailbox("o@contoso.example")).unwrap();
-    assert!(directory.verify(&login("οδυσσευσ", "x")).is_ok());
+    assert!(verify(&directory, &login("οδυσσευσ", "x")).is_ok());
     let taken = directory.insert("Οδυσσευσ", hashed("y"), mailbox("p@contoso.example"));
     assert_eq!(taken.unwrap_err().by.address, "o@contoso.example");
 }
@@ -86,7 +94,7 @@ fn strangers_and_wrong_passwords_get_one_answer() {
         login("nobody", "s3cret"),
         login("nobody", ""),
     ]
-    .map(|login| directory.verify(&login).unwrap_err());
+    .map(|login| verify(&directory, &login).unwrap_err());
     for refusal in &refusals {
         assert_eq!(refusal.cause, Cause::LoginRejected);
         assert_eq!(refusal.reply(), refusals[0].reply());
@@ -104,7 +112,7 @@ fn a_password_that_hashes_right_but_is_empty_stays_out() {
         .insert("wide", Password::Plain(Secret::from("")), mailbox("wide@contoso.example"))
         .unwrap();
     for user in ["open", "wide"] {
-        assert!(directory.recall(&login(user, "")).is_none());
+        assert!(recall(&directory, &login(user, "")).is_none());
         assert_eq!(cause(&directory, &login(user, "")), Cause::LoginRejected);
     }
 }
@@ -113,28 +121,28 @@ fn a_password_that_hashes_right_but_is_empty_stays_out() {
 fn a_login_is_recalled_once_it_has_proven_right() {
     let directory = directory();
     let right = login("scanner", "s3cret");
-    assert!(directory.recall(&right).is_none());
-    directory.verify(&right).unwrap();
-    assert_eq!(directory.recall(&right).unwrap().address, "scanner@contoso.example");
-    assert!(directory.recall(&login("SCANNER", "s3cret")).is_some());
+    assert!(recall(&directory, &right).is_none());
+    verify(&directory, &right).unwrap();
+    assert_eq!(recall(&directory, &right).unwrap().address, "scanner@contoso.example");
+    assert!(recall(&directory, &login("SCANNER", "s3cret")).is_some());
     for wrong in [login("scanner", "s3cre"), login("fax", "s3cret"), login("nobody", "s3cret")] {
-        assert!(directory.recall(&wrong).is_none());
+        assert!(recall(&directory, &wrong).is_none());
     }
 }
 
 #[test]
 fn a_failed_login_neither_counts_as_proven_nor_undoes_what_is() {
     let directory = directory();
-    directory.verify(&login("scanner", "s3cret")).unwrap();
+    verify(&directory, &login("scanner", "s3cret")).unwrap();
     let wrong = login("scanner", "guess");
     assert_eq!(cause(&directory, &wrong), Cause::LoginRejected);
-    assert!(directory.recall(&wrong).is_none());
-    assert!(directory.recall(&login("scanner", "s3cret")).is_some());
+    assert!(recall(&directory, &wrong).is_none());
+    assert!(recall(&directory, &login("scanner", "s3cret")).is_some());
 }
 
 #[test]
 fn a_password_in_clear_is_recalled_from_the_start() {
-    assert!(directory().recall(&login("Fax", "t0ner")).is_some());
+    assert!(recall(&directory(), &login("Fax", "t0ner")).is_some());
 }
 
 #[test]
@@ -142,12 +150,12 @@ fn an_authorization_identity_is_the_user_the_mailbox_or_refused() {
     let directory = directory();
     let acting = |authzid| Login::new(authzid, "scanner", "s3cret").unwrap();
     for fine in ["Scanner", "scanner@contoso.example", "SCANNER@CONTOSO.EXAMPLE"] {
-        assert!(directory.verify(&acting(fine)).is_ok(), "{fine}");
-        assert!(directory.recall(&acting(fine)).is_some(), "{fine}");
+        assert!(verify(&directory, &acting(fine)).is_ok(), "{fine}");
+        assert!(recall(&directory, &acting(fine)).is_some(), "{fine}");
     }
     let other = acting("fax@contoso.example");
     assert_eq!(cause(&directory, &other), Cause::NotAuthorized);
-    assert!(directory.recall(&other).is_none());
+    assert!(recall(&directory, &other).is_none());
 }
 
 #[test]
@@ -174,7 +182,7 @@ fn a_taken_user_leaves_the_first_one_in_place() {
     assert_eq!(taken.unwrap_err().by.address, "scanner@contoso.example");
     assert_eq!(directory.len(), 2);
     assert_eq!(
-        directory.verify(&login("scanner", "s3cret")).unwrap().address,
+        verify(&directory, &login("scanner", "s3cret")).unwrap().address,
         "scanner@contoso.example"
     );
 }
@@ -191,13 +199,7 @@ fn services_are_those_of_distinct_providers() {
         scope: "mail".to_owned(),
     });
     for user in ["a", "b"] {
-        let mailbox = Mailbox {
-            provider: provider.clone(),
-            address: user.to_owned(),
-            refresh_token: None,
-            provider_password: None,
-            signed_in_as: None,
-        };
+        let mailbox = Mailbox::new(user, provider.clone());
         directory.insert(user, hashed("x"), Arc::new(mailbox)).unwrap();
     }
     let hosts: Vec<&str> =

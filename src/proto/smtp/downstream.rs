@@ -1,5 +1,6 @@
 //! The client's half of SMTP.
 
+use super::doorway::Doorway;
 use super::grammar::{self, Command, Unfit};
 use super::{CONSERVATIVE, passed_on};
 use crate::proto::{
@@ -14,6 +15,8 @@ pub(super) struct Downstream {
     awaiting: Awaiting,
     greeted: bool,
     bad_commands: u32,
+    /// Whether MAIL counts as a login.
+    login_waived: bool,
     /// The last answer to a failed login: some clients go on with MAIL and report only that reply.
     failure: Option<String>,
 }
@@ -24,6 +27,9 @@ enum Awaiting {
     Response(Exchange),
     TlsHandshake,
     Verdict,
+    SenderVerdict,
+    /// The MAIL command that was refused, which is still unread.
+    RefusedMail,
     Close(Offer),
 }
 
@@ -34,11 +40,16 @@ impl Downstream {
             awaiting: Awaiting::Connection,
             greeted: false,
             bad_commands: 0,
+            login_waived: false,
             failure: None,
         }
     }
 
     fn command(&mut self, inbox: &mut Inbox) -> Result<Step<Offer>, Refusal> {
+        if let Some(sender) = self.sender(inbox) {
+            self.awaiting = Awaiting::SenderVerdict;
+            return Ok(Step::Done(Offer::Sender(sender)));
+        }
         let line = match inbox.line(self.terms.limits.line) {
             Ok(Some(line)) => line,
             Ok(None) => return Ok(Step::Read),
@@ -59,13 +70,28 @@ impl Downstream {
                 self.awaiting = Awaiting::Close(Offer::Farewell);
                 Ok(reply("221 2.0.0 Bye"))
             }
-            Ok(Command::Transaction) => Ok(reply(&fit(&self.login_first()))),
+            Ok(Command::Mail { sender: None }) if self.login_waived => {
+                self.bad("501 5.5.4 Invalid sender")
+            }
+            Ok(Command::Mail { .. } | Command::Transaction) => Ok(reply(&fit(&self.login_first()))),
             // Its octets would be taken for commands, and what stands in them is not ours to judge.
             Ok(Command::Bdat) => {
                 Err(Refusal::new(Cause::TooManyBadCommands, "BDAT before a login"))
             }
             Err(Unfit::Unknown) => self.bad("500 5.5.2 Command not recognized"),
             Err(Unfit::Arguments) => self.bad("501 5.5.4 Invalid arguments"),
+        }
+    }
+
+    /// The sender in a MAIL command, which stays unread, where it counts as a login.
+    fn sender(&self, inbox: &Inbox) -> Option<String> {
+        if !self.login_waived || !self.terms.privacy.takes_logins() {
+            return None;
+        }
+        let line = inbox.peek_line().filter(|line| line.len() <= self.terms.limits.line)?;
+        match grammar::command(line.trim_ascii_end()) {
+            Ok(Command::Mail { sender }) => sender.map(str::to_owned),
+            _ => None,
         }
     }
 
@@ -76,7 +102,7 @@ impl Downstream {
         if self.terms.privacy.offers_starttls() {
             lines.push("STARTTLS".to_owned());
         }
-        if self.terms.privacy.takes_logins() {
+        if self.terms.privacy.takes_logins() && !self.login_waived {
             let names: Vec<_> = MECHANISMS.iter().map(|mechanism| mechanism.name).collect();
             lines.push(format!("AUTH {}", names.join(" ")));
         }
@@ -101,6 +127,9 @@ impl Downstream {
     fn auth(&mut self, mechanism: &str, initial: Option<&[u8]>) -> Result<Step<Offer>, Refusal> {
         if !self.terms.privacy.takes_logins() {
             return Ok(reply("530 5.7.0 Must issue a STARTTLS command first"));
+        }
+        if self.login_waived {
+            return self.bad("502 5.5.1 AUTH is not offered here");
         }
         if !self.greeted {
             return self.bad("503 5.5.1 Send EHLO first");
@@ -152,6 +181,10 @@ impl Downstream {
 
     fn login_first(&self) -> String {
         match &self.failure {
+            _ if !self.terms.privacy.takes_logins() => {
+                "530 5.7.0 Must issue a STARTTLS command first".to_owned()
+            }
+            _ if self.login_waived => "503 5.5.1 Send MAIL first".to_owned(),
             None => "530 5.7.0 Authentication required".to_owned(),
             Some(failure) => {
                 format!("530 5.7.0 Authentication required; the login failed: {failure}")
@@ -177,7 +210,12 @@ impl Session for Downstream {
     fn advance(&mut self, inbox: &mut Inbox) -> Result<Step<Offer>, Refusal> {
         match std::mem::replace(&mut self.awaiting, Awaiting::Command) {
             Awaiting::Connection => Ok(reply(&format!("220 {} ESMTP gatepost", self.terms.name))),
-            Awaiting::Command | Awaiting::Verdict => self.command(inbox),
+            Awaiting::Command | Awaiting::Verdict | Awaiting::SenderVerdict => self.command(inbox),
+            Awaiting::RefusedMail => {
+                // It is all there: its sender was refused.
+                let _ = inbox.line(self.terms.limits.line);
+                self.command(inbox)
+            }
             Awaiting::Response(exchange) => self.response(exchange, inbox),
             Awaiting::TlsHandshake => {
                 // RFC 3207 section 4.2: what was said in clear is forgotten.
@@ -192,7 +230,15 @@ impl Session for Downstream {
 }
 
 impl crate::proto::Downstream for Downstream {
+    fn waive_login(&mut self) {
+        self.login_waived = true;
+    }
+
     fn refuse(&mut self, refusal: &Refusal) -> Vec<u8> {
+        if matches!(self.awaiting, Awaiting::SenderVerdict) {
+            self.awaiting = Awaiting::RefusedMail;
+            return format!("{}\r\n", fit(&answer_to_mail(refusal))).into_bytes();
+        }
         let answer = fit(&answer(refusal));
         self.failure = matches!(self.awaiting, Awaiting::Verdict).then(|| answer.clone());
         self.awaiting = Awaiting::Command;
@@ -200,7 +246,7 @@ impl crate::proto::Downstream for Downstream {
     }
 
     fn accept(self: Box<Self>, ready: Ready) -> Box<dyn Session<Outcome = Clearance>> {
-        let welcome = Some("235 2.7.0 Authentication successful");
+        let welcome = (!self.login_waived).then_some("235 2.7.0 Authentication successful");
         Box::new(Doorway { name: self.terms.name, ready, welcome })
     }
 }
@@ -223,6 +269,18 @@ fn answer(refusal: &Refusal) -> String {
     }
 }
 
+/// The same, as the answer to a MAIL command: 454 is for AUTH alone (RFC 4954 section 6).
+fn answer_to_mail(refusal: &Refusal) -> String {
+    let answer = match refusal.cause {
+        Cause::NotAuthorized => return "550 5.7.1 Sender not allowed here".to_owned(),
+        _ => answer(refusal),
+    };
+    match answer.strip_prefix("454") {
+        Some(rest) => format!("451{rest}"),
+        None => answer,
+    }
+}
+
 fn is_transient(line: &str) -> bool {
     grammar::reply_line(line.as_bytes())
         .is_some_and(|line| line.last && (400..500).contains(&line.code))
@@ -235,104 +293,15 @@ fn fit(answer: &str) -> String {
     answer.chars().map(printable).take(510).collect()
 }
 
-/// Between the login and the first command that is the upstream's to answer. EHLO stays here because
-/// Exchange judges the name in it; a second AUTH stays here because it holds a local password.
-struct Doorway {
-    name: String,
-    ready: Ready,
-    welcome: Option<&'static str>,
-}
-
-impl Session for Doorway {
-    type Outcome = Clearance;
-
-    fn advance(&mut self, inbox: &mut Inbox) -> Result<Step<Clearance>, Refusal> {
-        if let Some(welcome) = self.welcome.take() {
-            return Ok(reply(welcome));
-        }
-        let line = match inbox.peek_line() {
-            Some(line) if line.len() <= LONGEST_DOORWAY_LINE => line,
-            None if inbox.len() < LONGEST_DOORWAY_LINE => return Ok(Step::Read),
-            _ => return Ok(self.open()),
-        };
-        let answer = match grammar::command(line.trim_ascii_end()) {
-            Ok(Command::Ehlo) => self.ehlo(),
-            Ok(Command::Helo) => multiline(std::slice::from_ref(&self.name)),
-            // Before mail there is nothing to reset, and an EHLO or AUTH may still follow.
-            Ok(Command::Noop | Command::Rset) => b"250 2.0.0 OK\r\n".to_vec(),
-            Ok(Command::Auth { .. }) => b"503 5.5.1 Already authenticated\r\n".to_vec(),
-            Ok(Command::StartTls) => b"503 5.5.1 STARTTLS comes before AUTH\r\n".to_vec(),
-            // Perhaps an AUTH with a password and something behind it.
-            Err(Unfit::Arguments) => b"501 5.5.4 Invalid arguments\r\n".to_vec(),
-            _ => return Ok(self.open()),
-        };
-        let length = line.len();
-        inbox.octets(length);
-        Ok(Step::write(answer))
-    }
-}
-
-/// A command longer than this is none of those that stay in the doorway.
-const LONGEST_DOORWAY_LINE: usize = 16 * 1024;
-
-impl Doorway {
-    fn open(&self) -> Step<Clearance> {
-        Step::Done(Clearance::of(&self.ready))
-    }
-
-    fn ehlo(&self) -> Vec<u8> {
-        let mut lines = vec![self.name.clone()];
-        lines.extend(passed_on(&self.ready.announced().after_login).map(str::to_owned));
-        multiline(&lines)
-    }
-}
-
-fn reply<T>(line: &str) -> Step<T> {
+pub(super) fn reply<T>(line: &str) -> Step<T> {
     Step::write(format!("{line}\r\n"))
 }
 
-fn multiline(lines: &[String]) -> Vec<u8> {
+pub(super) fn multiline(lines: &[String]) -> Vec<u8> {
     let last = lines.len() - 1;
     let line = |(i, text): (usize, &String)| {
         let separator = if i == last { ' ' } else { '-' };
         format!("250{separator}{text}\r\n")
     };
     lines.iter().enumerate().map(line).collect::<String>().into_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::proto::Announced;
-
-    /// What the doorway says to a line, and whether it then opens.
-    fn says(pieces: &[&[u8]]) -> (Vec<u8>, bool) {
-        let ready = Ready::new(Announced::default());
-        let mut doorway = Doorway { name: "x".to_owned(), ready, welcome: None };
-        let (mut inbox, mut said) = (Inbox::default(), Vec::new());
-        for piece in pieces {
-            inbox.push(piece);
-            loop {
-                match doorway.advance(&mut inbox).unwrap() {
-                    Step::Read => break,
-                    Step::Write(bytes) => said.extend_from_slice(&bytes),
-                    Step::StartTls | Step::Done(_) => return (said, true),
-                }
-            }
-        }
-        (said, false)
-    }
-
-    #[test]
-    fn the_doorway_judges_a_line_by_its_length_however_it_arrives() {
-        for (length, opens) in [(LONGEST_DOORWAY_LINE, false), (LONGEST_DOORWAY_LINE + 1, true)] {
-            let line = format!("EHLO {}\r\n", "x".repeat(length - 7));
-            let whole = says(&[line.as_bytes()]);
-            assert_eq!(whole.1, opens, "{length} octets");
-            for cut in [5, length - 2, length - 1] {
-                let (first, second) = line.as_bytes().split_at(cut);
-                assert_eq!(says(&[first, second]), whole, "{length} octets, cut at {cut}");
-            }
-        }
-    }
 }

@@ -1,10 +1,11 @@
 //! The lines of SMTP that matter before a mailbox is open. Input is a line without its ending.
 
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take_while, take_while1};
+use nom::bytes::complete::{tag, tag_no_case, take, take_while, take_while1};
 use nom::character::complete::{char, digit1, one_of, space0, space1};
 use nom::combinator::{all_consuming, eof, map_res, opt, peek, recognize, rest, verify};
-use nom::sequence::{preceded, terminated};
+use nom::multi::many0_count;
+use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
 /// A client's command. Verbs are case-insensitive (RFC 5321 section 2.4).
@@ -33,7 +34,12 @@ pub enum Command<'a> {
     Vrfy,
     /// `"HELP" [ SP String ]`
     Help,
-    /// One of the commands of a mail transaction: MAIL, RCPT, DATA.
+    /// `"MAIL FROM:" Reverse-path [SP Mail-parameters]` (RFC 5321 section 4.1.1.2)
+    Mail {
+        /// The address, empty for `<>`; `None` where there is none to be seen.
+        sender: Option<&'a str>,
+    },
+    /// One of the commands that follow it: RCPT, DATA.
     Transaction,
     /// `"BDAT" SP chunk-size [ SP "LAST" ]` (RFC 3030 section 2): octets that are no commands follow.
     Bdat,
@@ -68,7 +74,8 @@ pub fn command(line: &[u8]) -> Result<Command<'_>, Unfit> {
         "QUIT" => bare(Command::Quit),
         "VRFY" => Ok(Command::Vrfy),
         "HELP" => Ok(Command::Help),
-        "MAIL" | "RCPT" | "DATA" => Ok(Command::Transaction),
+        "MAIL" => Ok(Command::Mail { sender: sender(arguments).ok().map(|(_, sender)| sender) }),
+        "RCPT" | "DATA" => Ok(Command::Transaction),
         "BDAT" => Ok(Command::Bdat),
         _ => Err(Unfit::Unknown),
     }
@@ -93,6 +100,34 @@ fn auth(arguments: &[u8]) -> IResult<&[u8], Command<'_>> {
 fn is_mechanism_char(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'-' || b == b'_'
 }
+
+/// `SP "FROM:" Reverse-path`, and whatever follows a space. The path's brackets may be missing, and
+/// spaces may stand before it: devices write it so.
+fn sender(arguments: &[u8]) -> IResult<&[u8], &str> {
+    let from = (space1, tag_no_case(&b"FROM:"[..]), space0);
+    let path = alt((delimited(char('<'), path, char('>')), bare_path));
+    let path = verify(map_res(path, std::str::from_utf8), |sender: &str| {
+        sender.len() <= LONGEST_SENDER && !sender.chars().any(char::is_control)
+    });
+    preceded(from, terminated(path, peek(alt((tag(&b" "[..]), eof))))).parse(arguments)
+}
+
+/// `[ A-d-l ":" ] Mailbox`, or nothing. Source routes are ignored (RFC 5321 section 4.1.1.3).
+fn path(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    let route = (char('@'), take_while(|b: u8| !b":<>\"".contains(&b)), char(':'));
+    let quoted_pair = recognize((char('\\'), take(1usize)));
+    let quoted_text = take_while1(|b: u8| b != b'"' && b != b'\\');
+    let quoted = recognize((char('"'), many0_count(alt((quoted_text, quoted_pair))), char('"')));
+    let plain = take_while1(|b: u8| !b" <>\"\\".contains(&b));
+    preceded(opt(route), recognize(many0_count(alt((plain, quoted))))).parse(input)
+}
+
+fn bare_path(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    take_while1(|b: u8| !b" <>\"\\,:".contains(&b)).parse(input)
+}
+
+/// Octets of a path without its brackets (RFC 5321 section 4.5.3.1.3).
+const LONGEST_SENDER: usize = 254;
 
 /// A line of a server's reply.
 #[derive(Debug, PartialEq, Eq)]
@@ -171,7 +206,9 @@ mod tests {
             (b"AUTH PL\xc3\x84IN", Err(Unfit::Arguments)),
             (b"QUIT", Ok(Command::Quit)),
             (b"quit ", Ok(Command::Quit)),
-            (b"MAIL FROM:<a@b>", Ok(Command::Transaction)),
+            (b"MAIL FROM:<a@b>", Ok(Command::Mail { sender: Some("a@b") })),
+            (b"MAIL", Ok(Command::Mail { sender: None })),
+            (b"RCPT TO:<a@b>", Ok(Command::Transaction)),
             (b"BDAT 5 LAST", Ok(Command::Bdat)),
             (b"", Err(Unfit::Unknown)),
             (b"\x16\x03\x01\x02", Err(Unfit::Unknown)),
@@ -179,6 +216,36 @@ mod tests {
         ] {
             assert_eq!(command(line), expected, "{:?}", String::from_utf8_lossy(line));
         }
+    }
+
+    #[test]
+    fn senders() {
+        let long = format!("MAIL FROM:<{}@b>", "a".repeat(LONGEST_SENDER - 1));
+        for (line, expected) in [
+            ("MAIL FROM:<>", Some("")),
+            ("mail from: <a@b> SIZE=3 AUTH=<>", Some("a@b")),
+            ("MAIL FROM:a@b BODY=8BITMIME", Some("a@b")),
+            ("MAIL FROM:<@relay.example,@c:a@b>", Some("a@b")),
+            (r#"MAIL FROM:<"a>\" b"@c> SIZE=1"#, Some(r#""a>\" b"@c"#)),
+            ("MAIL FROM:<ä@b>", Some("ä@b")),
+            ("MAIL FROM:", None),
+            ("MAIL FROM:<a@b", None),
+            ("MAIL FROM:<a@b>x", None),
+            ("MAIL FROM:<a b@c>", None),
+            ("MAIL FROM:<a\0@b>", None),
+            ("MAIL FROM:<a\u{1}@b>", None),
+            ("MAIL FROM:<a\u{85}@b>", None),
+            ("MAIL FROM <a@b>", None),
+            ("MAIL TO:<a@b>", None),
+            (long.as_str(), None),
+        ] {
+            assert_eq!(
+                command(line.as_bytes()),
+                Ok(Command::Mail { sender: expected }),
+                "{line:?}"
+            );
+        }
+        assert_eq!(command(b"MAIL FROM:<\xff@b>"), Ok(Command::Mail { sender: None }));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 import shutil
 
-from ground import case, expect
+from ground import Failure, case, expect
 from mail import append, maildir, run, running, settings, until
 
 SETTINGS = """\
@@ -60,7 +60,12 @@ def idles(world):
     (first,) = append(world, world.own["getmail"], 1)
     with running(*command, "--idle", "INBOX"):
         until(lambda: len(maildir(folder)) == before + 1, "no first message")
+        # What comes between its last look and its IDLE, getmail overlooks until IDLE ends: the next one wakes it.
         (second,) = append(world, world.own["getmail"], 1)
-        until(lambda: len(maildir(folder)) == before + 2, "no second message")
+        try:
+            until(lambda: len(maildir(folder)) >= before + 2, "no second message", within=5)
+        except Failure:
+            append(world, world.own["getmail"], 1)
+            until(lambda: len(maildir(folder)) >= before + 2, "no second message")
     for message in (first, second):
         message.expect_among(maildir(folder))

@@ -1,0 +1,214 @@
+//! `gatepost password add`, `revoke` and `rotate`.
+
+use std::time::{Duration, SystemTime};
+
+use super::{DeviceArguments, hash};
+use crate::cli::{Exit, Failure};
+use crate::config::Config;
+use crate::mailbox::{Day, DeviceName, PASSWORD_LENGTH, PasswordDigest, Scope, generate};
+use crate::secret::Secret;
+use crate::store::{DeviceRecord, DeviceStore, Trouble};
+
+/// Where a password comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Origin {
+    Made,
+    Asked,
+}
+
+/// Where a new password goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sink {
+    State,
+    Print,
+}
+
+/// What becomes of the sessions that a password opened.
+#[derive(Clone, Copy)]
+pub(super) enum Former {
+    GoesOn,
+    Cut,
+}
+
+/// A password, and what it will be known by.
+enum Password {
+    Made(Secret<String>, PasswordDigest),
+    Asked { hash: String },
+}
+
+pub(super) fn add(
+    config: &Config,
+    device: &DeviceArguments,
+    scope: Scope,
+    (origin, sink): (Origin, Sink),
+) -> Result<(), Failure> {
+    let mailbox = address(config, device)?;
+    let store = DeviceStore::at(&config.state_directory);
+    let former = match sink {
+        Sink::State => store.find(&mailbox, &device.name)?,
+        Sink::Print => None,
+    };
+    if former.as_ref().is_some_and(|former| former.password.is_some()) {
+        let text = format!(
+            "{mailbox} has a device called {0} already; `gatepost password rotate {mailbox} {0}` gives it \
+             another password",
+            device.name
+        );
+        return Err(Failure::new(Exit::Data, text));
+    }
+    let password = Password::new(&mailbox, origin)?;
+    let record = DeviceRecord {
+        mailbox,
+        name: device.name.clone(),
+        password: Some(password.written()),
+        scope,
+        created: Day::of(SystemTime::now()),
+        revoked: None,
+        cut: former.and_then(|former| former.cut),
+    };
+    if sink == Sink::Print {
+        print!("{}", lines(&record));
+        password.show_beside(&record, device);
+        return Ok(());
+    }
+    store.save(&record)?;
+    password.show(&record, device);
+    Ok(())
+}
+
+pub(super) fn rotate(
+    config: &Config,
+    device: &DeviceArguments,
+    (origin, former): (Origin, Former),
+) -> Result<(), Failure> {
+    let (store, record) = existing(config, device)?;
+    let password = Password::new(&record.mailbox, origin)?;
+    let record =
+        DeviceRecord { password: Some(password.written()), cut: former.cut(&record), ..record };
+    store.save(&record)?;
+    password.show(&record, device);
+    Ok(())
+}
+
+pub(super) fn revoke(
+    config: &Config,
+    device: &DeviceArguments,
+    former: Former,
+) -> Result<(), Failure> {
+    let (store, record) = existing(config, device)?;
+    let (cut, revoked) = (former.cut(&record), Some(Day::of(SystemTime::now())));
+    store.save(&DeviceRecord { password: None, revoked, cut, ..record })?;
+    eprintln!("{} has no password any more.", device.name);
+    Ok(())
+}
+
+/// The device as it is stored, which has a password.
+fn existing(
+    config: &Config,
+    device: &DeviceArguments,
+) -> Result<(DeviceStore, DeviceRecord), Failure> {
+    let mailbox = address(config, device)?;
+    let store = DeviceStore::at(&config.state_directory);
+    let found = store.find(&mailbox, &device.name)?;
+    let found = found.filter(|record| record.password.is_some());
+    let record = found.ok_or_else(|| {
+        let text = format!("{mailbox} has no device called {} with a password", device.name);
+        Failure::new(Exit::Data, text)
+    })?;
+    Ok((store, record))
+}
+
+/// The mailbox's address, if the configuration leaves the device to the state directory.
+fn address(
+    config: &Config,
+    DeviceArguments { mailbox, name }: &DeviceArguments,
+) -> Result<String, Failure> {
+    let Some(address) =
+        config.directory.address(mailbox).filter(|address| !address.starts_with("*@"))
+    else {
+        return Err(Failure::new(
+            Exit::Data,
+            format!("the configuration has no mailbox {mailbox:?}"),
+        ));
+    };
+    if config.directory.devices().named(&address, name.as_str()).is_some() {
+        let text = format!("{name} of {address} stands in the configuration; change it there");
+        return Err(Failure::new(Exit::Data, text));
+    }
+    Ok(address)
+}
+
+impl Former {
+    /// The instant before which sessions are over.
+    fn cut(self, record: &DeviceRecord) -> Option<SystemTime> {
+        match self {
+            // Rounded up to the millisecond that records keep.
+            Self::Cut => Some(SystemTime::now() + Duration::from_millis(1)),
+            Self::GoesOn => record.cut,
+        }
+    }
+}
+
+impl Password {
+    fn new(mailbox: &str, origin: Origin) -> Result<Self, Failure> {
+        if let Origin::Asked = origin {
+            return hash::ask_for().map(|hash| Self::Asked { hash });
+        }
+        let mut random = [0; PASSWORD_LENGTH];
+        getrandom::fill(&mut random).map_err(|error| Failure::new(Exit::System, error))?;
+        let password = generate(&Secret::new(random));
+        let digest = PasswordDigest::of(mailbox, &password);
+        Ok(Self::Made(password, digest))
+    }
+
+    fn written(&self) -> String {
+        match self {
+            Self::Made(_, digest) => digest.to_string(),
+            Self::Asked { hash } => hash.clone(),
+        }
+    }
+
+    /// The password alone on the standard output, so that scripts can take it from there.
+    fn show(&self, record: &DeviceRecord, device: &DeviceArguments) {
+        eprintln!("{} opens {}, {}.", record.name, record.mailbox, record.scope);
+        if let Self::Made(password, _) = self {
+            eprintln!("Its password, shown this once (case, hyphens and spaces don't count):\n");
+            println!("{}", password.reveal());
+            eprintln!("\nIt logs in as {}.", device.mailbox);
+        } else {
+            eprintln!("It logs in as {}+{}.", device.mailbox, record.name);
+        }
+    }
+
+    /// The same where the standard output has lines for the configuration.
+    fn show_beside(&self, record: &DeviceRecord, device: &DeviceArguments) {
+        eprintln!("Put these lines below the [[mailbox]] of {}.", record.mailbox);
+        if let Self::Made(password, _) = self {
+            eprintln!("The password of {}, shown this once: {}", device.name, password.reveal());
+        }
+    }
+}
+
+/// The record as the configuration has it.
+fn lines(record: &DeviceRecord) -> String {
+    let list = |key: &str, words: Vec<String>| match words.as_slice() {
+        [] => String::new(),
+        words => format!("{key} = {words:?}\n"),
+    };
+    let DeviceRecord { name, password, scope, .. } = record;
+    let name: &DeviceName = name;
+    let mut lines = format!("[[mailbox.device]]\nname = \"{name}\"\n");
+    lines += &format!("password_hash = \"{}\"\n", password.as_deref().unwrap_or_default());
+    lines += &list("protocols", scope.protocols.iter().map(ToString::to_string).collect());
+    lines += &list("networks", scope.networks.iter().map(ToString::to_string).collect());
+    if let Some(day) = scope.expires {
+        lines += &format!("expires = \"{day}\"\n");
+    }
+    lines
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::new(Exit::System, trouble)
+    }
+}
