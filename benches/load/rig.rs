@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader, sink};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines, sink};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio_rustls::TlsConnector;
 
 use crate::Outcome;
@@ -32,8 +32,8 @@ pub(crate) const LARGE: usize = 32 << 20;
 pub(crate) const SMALL: usize = 256 << 10;
 
 const MAILBOX: &str = "scanner@contoso.example";
-const USER: &str = "scanner";
-const PASSWORD: &str = "correct horse";
+pub(crate) const USER: &str = "scanner";
+pub(crate) const PASSWORD: &str = "correct horse";
 const APPLICATION: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
 /// Is the stand-in until the standard input closes.
@@ -77,7 +77,9 @@ pub(crate) struct Gatepost {
     pub(crate) pid: u32,
     /// From its start to its first open port.
     pub(crate) started_in: Duration,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
+    /// Where PROXY headers say who comes.
+    behind_proxy: SocketAddr,
     _process: Child,
 }
 
@@ -112,17 +114,12 @@ impl Rig {
             .kill_on_drop(true)
             .spawn()?;
         let mut journal = BufReader::new(process.stderr.take().ok_or("no journal")?).lines();
-        let address = loop {
-            let line = journal.next_line().await?.ok_or("gatepost doesn't start")?;
-            let event: Value = serde_json::from_str(&line).map_err(|_| line)?;
-            if event["message"] == "listening" {
-                break text(&event, "address")?.parse()?;
-            }
-        };
+        let address = listening(&mut journal).await?;
         let started_in = start.elapsed();
+        let behind_proxy = listening(&mut journal).await?;
         tokio::spawn(async move { tokio::io::copy(journal.get_mut(), &mut sink()).await });
         let pid = process.id().ok_or("gatepost is gone")?;
-        Ok(Gatepost { pid, started_in, address, _process: process })
+        Ok(Gatepost { pid, started_in, address, behind_proxy, _process: process })
     }
 
     /// The way of a client that needs no gatepost.
@@ -145,12 +142,22 @@ state_directory = "state"
 [log]
 format = "json"
 [limits]
+connections = 16384
+strangers = 16384
 connections_per_mailbox = 4096
+[timeouts]
+login_idle = "1h"
+login_total = "1h"
 [tls]
 ca_file = "ca.pem"
 [[listener]]
 protocol = "imap"
 address = "127.0.0.1:0"
+[[listener]]
+protocol = "imap"
+address = "127.0.0.1:0"
+proxy_protocol = true
+proxy_from = "127.0.0.1"
 [provider.contoso]
 preset = "microsoft"
 token_endpoint = "{endpoint}"
@@ -180,7 +187,29 @@ port = {port}
 impl Gatepost {
     /// The way of a client that knows a password alone.
     pub(crate) fn way(&self) -> Way {
-        Way::Gatepost { address: self.address, user: USER.to_owned(), password: PASSWORD }
+        let (header, user) = (String::new(), USER.to_owned());
+        Way::Gatepost { address: self.address, header, user, password: PASSWORD }
+    }
+
+    /// The same from another address than this machine's own, whose guesses nobody slows down.
+    pub(crate) fn way_from(&self, client: Ipv4Addr, user: &str, password: &'static str) -> Way {
+        Way::Gatepost {
+            address: self.behind_proxy,
+            header: format!("PROXY TCP4 {client} 192.0.2.1 4711 143\r\n"),
+            user: user.to_owned(),
+            password,
+        }
+    }
+}
+
+/// The next address that gatepost says it listens at.
+async fn listening(journal: &mut Lines<BufReader<ChildStderr>>) -> Outcome<SocketAddr> {
+    loop {
+        let line = journal.next_line().await?.ok_or("gatepost doesn't start")?;
+        let event: Value = serde_json::from_str(&line).map_err(|_| line)?;
+        if event["message"] == "listening" {
+            return Ok(text(&event, "address")?.parse()?);
+        }
     }
 }
 
