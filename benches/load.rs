@@ -3,7 +3,7 @@
 //! gatepost is the release binary in a process of its own, the stand-in another process, this one the
 //! mail programs. Every number stands beside that of a client which speaks TLS and XOAUTH2 itself, to
 //! the same stand-in, in turns with it: the ratios mean something on a busy machine too, the absolute
-//! numbers only on a quiet one. Linux alone, for `/proc`; 2,000 connections need `ulimit -n 8192`.
+//! numbers only on a quiet one. Linux alone, for `/proc`; 10,000 connections need `ulimit -n 16384`.
 //!
 //! `cargo bench --bench load -- NAME...` runs the named parts alone.
 
@@ -11,6 +11,8 @@
 mod client;
 #[path = "load/crowd.rs"]
 mod crowd;
+#[path = "load/guesses.rs"]
+mod guesses;
 #[path = "load/idle.rs"]
 mod idle;
 #[path = "load/logins.rs"]
@@ -19,6 +21,8 @@ mod logins;
 mod process;
 #[path = "load/rig.rs"]
 mod rig;
+#[path = "load/strangers.rs"]
+mod strangers;
 #[path = "load/submission.rs"]
 mod submission;
 #[path = "load/throughput.rs"]
@@ -32,7 +36,8 @@ use tokio::runtime::Runtime;
 /// Whatever went wrong; a measurement that fails is no measurement.
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-const PARTS: &[&str] = &["logins", "throughput", "idle", "crowd", "submission"];
+const PARTS: &[&str] =
+    &["logins", "throughput", "idle", "strangers", "guesses", "crowd", "submission"];
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> =
@@ -62,6 +67,8 @@ async fn measure(parts: &[&str]) -> Outcome<()> {
             "throughput" => throughput::measure(&rig).await?,
             "idle" => idle::measure(&rig).await?,
             "submission" => submission::measure(&rig).await?,
+            "strangers" => strangers::measure(&rig).await?,
+            "guesses" => guesses::measure(&rig).await?,
             _ => crowd::measure(&rig).await?,
         }
     }

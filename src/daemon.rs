@@ -112,13 +112,13 @@ impl Daemon {
     ///
     /// # Errors
     /// The first thing that is of no use.
-    pub async fn bind_with(config: Config, mut handed: Handed) -> Result<Self, Error> {
+    pub async fn bind_with(config: Config, handed: Handed) -> Result<Self, Error> {
         let (relay, upkeep) = way::relay(&config)?;
         let mut gates = Vec::new();
         for listener in &config.listeners {
             let (door, mode) = (Arc::new(Door::new(listener)), listener.mode);
             for address in &listener.addresses {
-                gates.push(Gate::open(address, mode, Arc::clone(&door), &mut handed).await?);
+                gates.push(Gate::open(address, mode, Arc::clone(&door), &handed).await?);
             }
         }
         let fixed = Fixed::of(&config);
@@ -230,7 +230,7 @@ impl Gate {
         address: &Address,
         mode: u32,
         door: Arc<Door>,
-        handed: &mut Handed,
+        handed: &Handed,
     ) -> Result<Self, Error> {
         let sockets = bound::open(address, mode, handed)
             .await

@@ -19,7 +19,7 @@ pub use event::Event;
 pub use hook::Hook;
 
 /// Where events go.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hooks {
     /// Of [`Event::SignInNeeded`].
     pub on_sign_in_needed: Option<Hook>,

@@ -41,7 +41,7 @@ use submission::Lines;
 
 pub use bounds::{Limits, Timeouts};
 pub use devices::LiveDevices;
-pub use entrance::{Arrival, Entrance, Opening};
+pub use entrance::{Arrival, Entrance, Opening, Silence};
 pub(crate) use explanation::upstream_refusal;
 pub use places::{Place, Places};
 pub use source::Source;
@@ -167,8 +167,8 @@ impl Relay {
             }
         };
         let Spliced { downstream, upstream, clearance, badge } = spliced;
-        let patience =
-            Patience { idle: self.timeouts.session_idle, half_closed: self.timeouts.half_closed };
+        let Timeouts { session_idle: idle, half_closed, .. } = entrance.silence.over(self.timeouts);
+        let patience = Patience { idle, half_closed };
         // Boxed too: a stranger shouldn't carry the room for it.
         let mut splice = Box::pin(splice(downstream, upstream, clearance, patience));
         tokio::select! {
@@ -212,7 +212,8 @@ impl Relay {
         match outcome {
             Ok(Some(Destination::Open(Opened { wire: upstream, ready, badge }))) => {
                 // It may wait for the client's first command, as long as a splice may for a later one.
-                let accepted = client.accept(ready, self.timeouts.session_idle);
+                let patience = entrance.silence.over(self.timeouts).session_idle;
+                let accepted = client.accept(ready, patience);
                 let (downstream, clearance) = tokio::select! {
                     accepted = accepted => accepted?,
                     () = self.devices.cut(badge.as_ref()) => return None,
@@ -240,9 +241,10 @@ impl Relay {
         source: Source,
         place: &mut Place,
     ) -> Result<Option<Destination>, Halt> {
-        client.start_tls(self.timeouts.login_idle).await?;
+        let patience = client.silence().over(self.timeouts).login_idle;
+        client.start_tls(patience).await?;
         for _ in 0..self.limits.failed_logins {
-            let offer = client.offer(self.timeouts.login_idle).await?;
+            let offer = client.offer(patience).await?;
             let (protocol, now) = (client.protocol(), SystemTime::now());
             let visit = Visit { protocol: protocol.name, peer: source.ip(), now };
             // Boxed, both: a client that hasn't offered a login shouldn't carry the room for one.
@@ -270,7 +272,7 @@ impl Relay {
                     return Err(refusal.into());
                 }
                 Err(refusal) => {
-                    client.refuse(&refusal, self.timeouts.login_idle).await?;
+                    client.refuse(&refusal, patience).await?;
                     if refusal.ends_talk() {
                         return Ok(None);
                     }

@@ -183,6 +183,23 @@ async fn from_goes_by_the_client_and_not_by_the_proxy() {
 }
 
 #[tokio::test]
+async fn leave_to_send_goes_by_the_client_and_not_by_the_proxy() {
+    let allow = "[[allow]]\nprotocol = \"smtp\"\nnetworks = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n\
+                 mailbox = \"scanner@contoso.example\"\nmail_from = [\"scanner@contoso.example\"]\n";
+    let difference = Difference { listener: BEHIND, tables: allow, ..Difference::default() };
+    let rig = Rig::with(Standin::start().await.unwrap(), &difference).await;
+    for (client, has_to_log_in) in [("203.0.113.9", true), ("10.1.2.3", false)] {
+        let header = format!("PROXY TCP4 {client} 198.51.100.1 4711 587\r\n");
+        let mut client = rig.client("smtp").await;
+        client.send(header.as_bytes()).await;
+        client.until("220 ").await;
+        let extensions = client.ask("EHLO fax", "250 ").await;
+        assert_eq!(extensions.iter().any(|line| line.contains("AUTH")), has_to_log_in);
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn who_is_no_proxy_isnt_heard() {
     let listener = "proxy_protocol = true\nproxy_from = [\"192.0.2.0/24\", \"2001:db8::/32\"]";
     let difference = Difference { listener, ..Difference::default() };

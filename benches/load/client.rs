@@ -15,8 +15,8 @@ const READ_SIZE: usize = 64 * 1024;
 /// How a mail program gets at its mailbox.
 #[derive(Clone)]
 pub(crate) enum Way {
-    /// Through gatepost: in clear, with this user name and password.
-    Gatepost { address: SocketAddr, user: String, password: &'static str },
+    /// Through gatepost: in clear, with this user name and password, behind a PROXY header that may be empty.
+    Gatepost { address: SocketAddr, header: String, user: String, password: &'static str },
     /// To the stand-in itself: TLS and the initial response of XOAUTH2.
     Direct { address: SocketAddr, tls: TlsConnector, initial: String },
 }
@@ -25,9 +25,11 @@ impl Way {
     /// A client whose mailbox is open.
     pub(crate) async fn log_in(&self) -> Outcome<Client> {
         match self {
-            Self::Gatepost { address, user, password } => {
+            Self::Gatepost { address, header, user, password } => {
                 let login = format!("a LOGIN {user} \"{password}\"\r\n");
-                Client::log_in(Box::new(connect(address).await?), &login).await
+                let mut stream = connect(address).await?;
+                stream.write_all(header.as_bytes()).await?;
+                Client::log_in(Box::new(stream), &login).await
             }
             Self::Direct { address, tls, initial } => {
                 let name = ServerName::try_from("localhost")?;
@@ -39,7 +41,7 @@ impl Way {
     }
 }
 
-async fn connect(address: &SocketAddr) -> Outcome<TcpStream> {
+pub(crate) async fn connect(address: &SocketAddr) -> Outcome<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)

@@ -61,18 +61,9 @@ impl Round {
     }
 
     fn print(mut self, way: &str, clients: usize, rest: &str) {
-        self.latencies.sort();
-        let percentile = |percent: usize| {
-            let latency = self.latencies.get(self.count() * percent / 100);
-            latency.copied().unwrap_or_default().as_secs_f64() * 1000.0
-        };
+        let [middle, worst] = milliseconds(&mut self.latencies);
         let rest = if rest.is_empty() { " | " } else { rest };
-        println!(
-            "| {way} | {clients} | {:.0} | {:.2} | {:.2} | {rest} |",
-            self.rate(),
-            percentile(50),
-            percentile(99)
-        );
+        println!("| {way} | {clients} | {:.0} | {middle:.2} | {worst:.2} | {rest} |", self.rate());
     }
 }
 
@@ -95,6 +86,15 @@ async fn round(way: &Way, clients: usize) -> Outcome<Round> {
         latencies.extend(task??);
     }
     Ok(Round { latencies, time: start.elapsed() })
+}
+
+/// The 50th and the 99th percentile.
+pub(crate) fn milliseconds(latencies: &mut [Duration]) -> [f64; 2] {
+    latencies.sort();
+    [50, 99].map(|percent| {
+        let latency = latencies.get(latencies.len() * percent / 100);
+        latency.copied().unwrap_or_default().as_secs_f64() * 1000.0
+    })
 }
 
 /// From the connect to the OK.

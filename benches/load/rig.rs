@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader, sink};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines, sink};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio_rustls::TlsConnector;
 
 use crate::Outcome;
@@ -80,7 +80,9 @@ pub(crate) struct Gatepost {
     pub(crate) pid: u32,
     /// From its start to its first open port.
     pub(crate) started_in: Duration,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
+    /// Where PROXY headers say who comes.
+    behind_proxy: SocketAddr,
     pub(crate) smtp: SocketAddr,
     _process: Child,
 }
@@ -116,22 +118,13 @@ impl Rig {
             .kill_on_drop(true)
             .spawn()?;
         let mut journal = BufReader::new(process.stderr.take().ok_or("no journal")?).lines();
-        let mut addresses = Vec::new();
-        let mut started_in = Duration::ZERO;
-        while addresses.len() < 2 {
-            let line = journal.next_line().await?.ok_or("gatepost doesn't start")?;
-            let event: Value = serde_json::from_str(&line).map_err(|_| line)?;
-            if event["message"] == "listening" {
-                addresses.push(text(&event, "address")?.parse()?);
-                if addresses.len() == 1 {
-                    started_in = start.elapsed();
-                }
-            }
-        }
-        let (address, smtp) = (addresses[0], addresses[1]);
+        let address = listening(&mut journal).await?;
+        let started_in = start.elapsed();
+        let behind_proxy = listening(&mut journal).await?;
+        let smtp = listening(&mut journal).await?;
         tokio::spawn(async move { tokio::io::copy(journal.get_mut(), &mut sink()).await });
         let pid = process.id().ok_or("gatepost is gone")?;
-        Ok(Gatepost { pid, started_in, address, smtp, _process: process })
+        Ok(Gatepost { pid, started_in, address, behind_proxy, smtp, _process: process })
     }
 
     /// The way of a client that needs no gatepost.
@@ -157,12 +150,22 @@ state_directory = "state"
 [log]
 format = "json"
 [limits]
+connections = 16384
+strangers = 16384
 connections_per_mailbox = 4096
+[timeouts]
+login_idle = "1h"
+login_total = "1h"
 [tls]
 ca_file = "ca.pem"
 [[listener]]
 protocol = "imap"
 address = "127.0.0.1:0"
+[[listener]]
+protocol = "imap"
+address = "127.0.0.1:0"
+proxy_protocol = true
+proxy_from = "127.0.0.1"
 [[listener]]
 protocol = "smtp"
 address = "127.0.0.1:0"
@@ -199,7 +202,29 @@ port = {smtp}
 impl Gatepost {
     /// The way of a client that knows a password alone.
     pub(crate) fn way(&self) -> Way {
-        Way::Gatepost { address: self.address, user: USER.to_owned(), password: PASSWORD }
+        let (header, user) = (String::new(), USER.to_owned());
+        Way::Gatepost { address: self.address, header, user, password: PASSWORD }
+    }
+
+    /// The same from another address than this machine's own, whose guesses nobody slows down.
+    pub(crate) fn way_from(&self, client: Ipv4Addr, user: &str, password: &'static str) -> Way {
+        Way::Gatepost {
+            address: self.behind_proxy,
+            header: format!("PROXY TCP4 {client} 192.0.2.1 4711 143\r\n"),
+            user: user.to_owned(),
+            password,
+        }
+    }
+}
+
+/// The next address that gatepost says it listens at.
+async fn listening(journal: &mut Lines<BufReader<ChildStderr>>) -> Outcome<SocketAddr> {
+    loop {
+        let line = journal.next_line().await?.ok_or("gatepost doesn't start")?;
+        let event: Value = serde_json::from_str(&line).map_err(|_| line)?;
+        if event["message"] == "listening" {
+            return Ok(text(&event, "address")?.parse()?);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! `Retry-After`, then the body.
 #![no_main]
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use gatepost::oauth::{
@@ -33,8 +34,11 @@ fuzz_target!(|input: &[u8]| {
     };
     let posting = |proof| matches!(proof, Proof::Client | Proof::ClientIfAny);
     for grant in GRANTS.iter().filter(|grant| posting(grant.proof)) {
-        let exchange = (grant.begin)(&application(), &ask());
-        judge(&mut *exchange.unwrap_or_else(|_| panic!("{} has all it needs", grant.name)), &response);
+        let exchange = (grant.begin)(&Arc::new(application()), &ask());
+        judge(
+            &mut *exchange.unwrap_or_else(|_| panic!("{} has all it needs", grant.name)),
+            &response,
+        );
     }
 });
 
@@ -44,7 +48,8 @@ fn judge(exchange: &mut dyn Exchange, reply: &Response) {
         panic!("a grant begins with a request");
     };
     let posted = |secret: &&str| request.form.iter().any(|(_, value)| value.reveal() == *secret);
-    let secrets: Vec<&str> = [CLIENT_SECRET, REFRESH_TOKEN, PASSWORD].into_iter().filter(posted).collect();
+    let secrets: Vec<&str> =
+        [CLIENT_SECRET, REFRESH_TOKEN, PASSWORD].into_iter().filter(posted).collect();
     match exchange.advance(now, Some(Reply::Http(reply.clone()))) {
         Ok(Wish::Granted(token)) => {
             assert!(reply.status < 300, "granted with status {}", reply.status);

@@ -13,7 +13,8 @@ use crate::proto;
 use crate::relay::{Limits, Timeouts};
 
 /// A wait under a second would fail on a busy day; one over a day is none.
-const WAITS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+pub(super) const WAITS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
 /// Below, a ClientHello from afar comes too late; above, programs that wait for the greeting give up.
 const FIRST_BYTE: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(10);

@@ -10,12 +10,13 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use toml::Spanned;
 
+use super::bounds::WAITS;
 use super::document::{Section, Words, unknown_word};
 use super::network;
 use super::problem::Report;
 use super::secret::exposure;
 use crate::proto::{PROTOCOLS, Privacy, Protocol};
-use crate::relay::{Entrance, Opening};
+use crate::relay::{Entrance, Opening, Silence};
 use crate::tls::Identity;
 use exposure::Exposure;
 
@@ -38,6 +39,8 @@ pub struct Listener {
     pub proxies: Proxies,
     /// The permissions of its sockets in the file system.
     pub mode: u32,
+    /// How long its clients may be silent.
+    pub silence: Silence,
 }
 
 /// Whether connections come through proxies that say in a PROXY header where the client is.
@@ -74,7 +77,7 @@ impl Listener {
     /// What a connection has to know of it.
     pub fn entrance(&self) -> Entrance {
         let (protocol, opening) = (self.protocol, self.opening);
-        Entrance { protocol, opening, identity: self.identity.clone() }
+        Entrance { protocol, opening, identity: self.identity.clone(), silence: self.silence }
     }
 
     pub(super) fn read(
@@ -93,6 +96,7 @@ impl Listener {
         let allowed = section.word("plaintext", PLAINTEXT, report).map(|word| word.span());
         let admission = Admission::read(&mut section, report);
         let mode = mode(&mut section, report).unwrap_or(MODE);
+        let silence = silence(&mut section, report);
         section.finish(report);
         let exposure = Exposure { opening, allowed, admission: &admission };
         let mut addresses = Vec::new();
@@ -104,7 +108,16 @@ impl Listener {
             }
         }
         let (from, proxies) = admission.into_parts();
-        Some(Self { protocol: protocol?, addresses, opening, identity, from, proxies, mode })
+        Some(Self {
+            protocol: protocol?,
+            addresses,
+            opening,
+            identity,
+            from,
+            proxies,
+            mode,
+            silence,
+        })
     }
 }
 
@@ -169,6 +182,11 @@ fn mode(section: &mut Section<'_>, report: &Report<'_>) -> Option<u32> {
         report.problem(text.span(), title, "octal digits in quotes, for example \"0660\"");
     }
     mode
+}
+
+fn silence(section: &mut Section<'_>, report: &Report<'_>) -> Silence {
+    let mut wait = |key| section.duration(key, &WAITS, report);
+    Silence { login_idle: wait("login_idle"), session_idle: wait("session_idle") }
 }
 
 fn protocol(section: &mut Section<'_>, report: &Report<'_>) -> Option<&'static Protocol> {

@@ -69,15 +69,11 @@ impl Bound {
 ///
 /// # Errors
 /// Whatever the system says, or that nothing was handed over under the name.
-pub(super) async fn open(
-    address: &Address,
-    mode: u32,
-    handed: &mut Handed,
-) -> io::Result<Vec<Bound>> {
+pub(super) async fn open(address: &Address, mode: u32, handed: &Handed) -> io::Result<Vec<Bound>> {
     match address {
         Address::Network(address) => Ok(vec![Bound::network(TcpListener::bind(address).await?)?]),
         Address::Path(path) => Ok(vec![at_path(path, mode).await?]),
-        Address::Handed(name) => handed.take(name),
+        Address::Handed(name) => handed.duplicates(name),
     }
 }
 
@@ -114,7 +110,8 @@ async fn at_path(_: &Path, _: u32) -> io::Result<Bound> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// The sockets that the service manager opened (sd_listen_fds(3)), by their names.
+/// The sockets that the service manager opened (sd_listen_fds(3)), by their names. They stay open for
+/// configurations to come, since nobody hands them over again; who listens gets duplicates.
 #[derive(Default)]
 pub struct Handed(HashMap<String, Vec<Listening>>);
 
@@ -157,8 +154,8 @@ impl Handed {
         Ok(Self::default())
     }
 
-    fn take(&mut self, name: &str) -> io::Result<Vec<Bound>> {
-        let Some(listening) = self.0.remove(name) else {
+    fn duplicates(&self, name: &str) -> io::Result<Vec<Bound>> {
+        let Some(listening) = self.0.get(name) else {
             let mut names: Vec<&str> = self.0.keys().map(String::as_str).collect();
             names.sort_unstable();
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -167,26 +164,26 @@ impl Handed {
             );
             return Err(io::Error::new(io::ErrorKind::NotFound, why));
         };
-        listening.into_iter().map(Bound::try_from).collect()
+        listening.iter().map(Listening::duplicate).collect()
     }
 }
 
-impl TryFrom<Listening> for Bound {
-    type Error = io::Error;
-
-    fn try_from(listening: Listening) -> io::Result<Self> {
-        match listening {
-            Listening::Network(listener) => {
+impl Listening {
+    fn duplicate(&self) -> io::Result<Bound> {
+        match self {
+            Self::Network(listener) => {
+                let listener = listener.try_clone()?;
                 listener.set_nonblocking(true)?;
-                Self::network(TcpListener::from_std(listener)?)
+                Bound::network(TcpListener::from_std(listener)?)
             }
             #[cfg(unix)]
-            Listening::Path(listener) => {
+            Self::Path(listener) => {
+                let listener = listener.try_clone()?;
                 listener.set_nonblocking(true)?;
                 let address = listener.local_addr()?;
                 let path = address.as_pathname().map(Path::to_owned).unwrap_or_default();
                 let listener = Listener::Path(UnixListener::from_std(listener)?);
-                Ok(Self { listener, spot: Spot::Path(path) })
+                Ok(Bound { listener, spot: Spot::Path(path) })
             }
         }
     }

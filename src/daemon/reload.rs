@@ -12,6 +12,7 @@ use super::gate::Door;
 use super::{Error, Gate, Service, way};
 use crate::config::{Address, Config, Log};
 use crate::graph::Graph;
+use crate::notice::Hooks;
 use crate::tls::Trust;
 
 /// Gives a running service another configuration.
@@ -36,6 +37,7 @@ pub(super) struct Fixed {
     ca_files: Vec<PathBuf>,
     token_requests: (Duration, Duration, usize),
     log: Log,
+    hooks: Hooks,
 }
 
 impl Reloader {
@@ -81,6 +83,7 @@ impl Fixed {
             ca_files: config.ca_files.clone(),
             token_requests: (timeouts.connect, timeouts.token_request, limits.token_response),
             log: config.log,
+            hooks: config.hooks.clone(),
         }
     }
 }
@@ -110,8 +113,7 @@ impl Service {
                 match self.claim(&mut old, address) {
                     Some(index) => kept.push((index, Arc::clone(&door))),
                     None => opened.push(
-                        Gate::open(address, listener.mode, Arc::clone(&door), &mut self.handed)
-                            .await?,
+                        Gate::open(address, listener.mode, Arc::clone(&door), &self.handed).await?,
                     ),
                 }
             }
@@ -147,8 +149,8 @@ impl Service {
     fn change_relay(&mut self, config: &Config, trust: Trust, graph: Option<Graph>) {
         if Fixed::of(config) != self.fixed {
             warn!(
-                "changes of state_directory, [log], ca_file for authorities, connect, token_request and \
-                 token_response hold after a restart only"
+                "changes of state_directory, [log], [hooks], ca_file for authorities, connect, \
+                 token_request and token_response hold after a restart only"
             );
         }
         let mut relay = self.hall.relay.write().unwrap_or_else(PoisonError::into_inner);

@@ -12,7 +12,7 @@ use super::Event;
 use crate::secret::Secret;
 
 /// Where an event goes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hook {
     /// To a program and its arguments, without a shell: as JSON on its standard input, and as
     /// `GATEPOST_…` in its environment.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use super::Entrance;
+use super::{Entrance, Silence};
 use crate::proto::{
     Cause, Clearance, Downstream, DownstreamTerms, Offer, Privacy, Protocol, Ready, Refusal,
 };
@@ -27,6 +27,10 @@ impl<'a> Client<'a> {
 
     pub(super) fn protocol(&self) -> &'static Protocol {
         self.entrance.protocol
+    }
+
+    pub(super) fn silence(&self) -> Silence {
+        self.entrance.silence
     }
 
     /// Asks no login of the client.
@@ -89,7 +93,7 @@ impl<'a> Client<'a> {
             Halt::Refused(refusal) => refusal,
             Halt::TimedOut => Refusal::new(
                 Cause::TimedOut,
-                "no login was done in the time of `login_idle` and `login_total` under [timeouts]; the client is slow, or the service behind its login",
+                "no login was done in the time of `login_idle` (of the listener, or under [timeouts]) and `login_total`; the client is slow, or the service behind its login",
             ),
             Halt::Injected => Refusal::new(
                 Cause::StartTlsInjection,

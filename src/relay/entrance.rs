@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{Place, Source};
+use super::{Place, Source, Timeouts};
 use crate::proto::{Privacy, Protocol};
 use crate::tls::Identity;
 use crate::wire::Socket;
@@ -17,6 +17,29 @@ pub struct Entrance {
     pub opening: Opening,
     /// What to show in a TLS handshake; there wherever TLS is or is offered.
     pub identity: Option<Identity>,
+    /// How long its clients may be silent.
+    pub silence: Silence,
+}
+
+/// How long the clients of an entrance may be silent, where that isn't what the timeouts say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Silence {
+    /// Before the login, in place of [`Timeouts::login_idle`].
+    pub login_idle: Option<Duration>,
+    /// Once the mailbox is open, in place of [`Timeouts::session_idle`].
+    pub session_idle: Option<Duration>,
+}
+
+impl Silence {
+    /// The timeouts of a connection, where the others have these.
+    #[must_use]
+    pub fn over(self, usual: Timeouts) -> Timeouts {
+        Timeouts {
+            login_idle: self.login_idle.unwrap_or(usual.login_idle),
+            session_idle: self.session_idle.unwrap_or(usual.session_idle),
+            ..usual
+        }
+    }
 }
 
 /// How a connection starts.

@@ -74,6 +74,21 @@ async fn a_client_that_talks_first_isnt_kept_waiting() {
     rig.stop().await;
 }
 
+/// A ClientHello that comes after the greeting is no command: the client has to begin anew, and hears
+/// nothing that it takes for its service. A `first_byte` that is longer than the network is slow mends it.
+#[tokio::test]
+async fn a_client_hello_that_is_late_starts_no_tls() {
+    let rig = listening(AUTO, "[timeouts]\nfirst_byte = \"50ms\"\ndrain = \"1s\"\n").await;
+    let mut late = rig.client("imap").await;
+    late.until("* OK").await;
+    late.send(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03\r\n").await;
+    let answer = late.until("* BAD").await;
+    assert_eq!(answer.len(), 1, "{answer:?}");
+    // The connection is still one in clear.
+    late.ask(&format!("a LOGIN {USER} \"{PASSWORD}\""), "a OK").await;
+    rig.stop().await;
+}
+
 #[tokio::test]
 async fn who_is_outside_of_from_hears_nothing_and_is_counted() {
     let rig = listening("from = [\"192.0.2.0/24\", \"2001:db8::/32\"]", "").await;

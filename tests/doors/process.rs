@@ -185,3 +185,41 @@ fn a_name_that_nothing_was_handed_over_under_is_said_with_those_that_were() {
     assert!(journal.contains("can't listen on systemd:imaps"), "{journal}");
     assert!(journal.contains("handed over: imap, smtp"), "{journal}");
 }
+
+/// The service manager hands a socket over once.
+#[test]
+fn a_handed_socket_survives_a_configuration_that_fails_and_one_without_it() {
+    let (start, imap_and_smtp) = CONFIG.split_once("[[listener]]\n").unwrap();
+    let (imap_alone, behind) =
+        imap_and_smtp.split_once("[[listener]]\nprotocol = \"smtp\"").unwrap();
+    let (_, rest) = behind.split_once("[provider").unwrap();
+    let without = format!("{start}[[listener]]\n{imap_alone}[provider{rest}");
+    let service = Service::start(&without);
+    assert!(service.hear().contains("READY=1"));
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let clash = format!(
+        "{CONFIG}[[listener]]\nprotocol = \"imap\"\naddress = \"{}\"\n",
+        taken.local_addr().unwrap()
+    );
+    service.configure(&clash);
+    let journal = service.reload();
+    assert!(journal.contains("another program listens there"), "{journal}");
+
+    for config in [CONFIG, &without, CONFIG] {
+        service.configure(config);
+        service.reload();
+        assert!(greeting(imap(service.imap)).starts_with("* OK"));
+    }
+    assert!(smtp(&service.path("smtp.sock")).starts_with("220 "));
+}
+
+#[test]
+fn changed_hooks_are_said_to_wait_for_a_restart() {
+    let service = Service::start(CONFIG);
+    assert!(service.hear().contains("READY=1"));
+    assert!(!service.reload().contains("after a restart only"));
+    service.configure(&format!("{CONFIG}[hooks]\non_sign_in_needed = [\"true\"]\n"));
+    let journal = service.reload();
+    assert!(journal.contains("[hooks]") && journal.contains("after a restart only"), "{journal}");
+}

@@ -225,3 +225,28 @@ async fn a_stop_during_a_login_is_no_reason_to_ask_for_a_password() {
     );
     rig.stop().await;
 }
+
+/// A listener has waits of its own, and the others keep the usual ones.
+#[tokio::test]
+async fn a_listeners_own_waits_come_before_the_usual_ones() {
+    let tables = "[timeouts]\nlogin_idle = \"1s\"\nsession_idle = \"1s\"\n";
+    let listener = "login_idle = \"1h\"\nsession_idle = \"1h\"";
+    let difference = Difference { listener, tables, ..Difference::default() };
+    let patient = Rig::with(Standin::start().await.unwrap(), &difference).await;
+    let (tables, listener) = ("", "login_idle = \"1s\"\nsession_idle = \"1s\"");
+    let difference = Difference { listener, tables, ..Difference::default() };
+    let hasty = Rig::with(Standin::start().await.unwrap(), &difference).await;
+    let (mut session, _) = patient.imap().await;
+    let mut stranger = patient.client("smtp").await;
+    stranger.until("220 ").await;
+    let mut cut = hasty.client("smtp").await;
+    cut.until("220 ").await;
+    let (silent, _) = hasty.imap().await;
+    timeout(SOON, cut.rest()).await.unwrap();
+    timeout(SOON, silent.rest()).await.unwrap();
+    // As long as those were there, and longer.
+    session.ask("b NOOP", "b OK").await;
+    stranger.ask("NOOP", "250 ").await;
+    hasty.stop().await;
+    patient.stop().await;
+}

@@ -201,7 +201,8 @@ async fn no_secret_is_written_down_or_told() {
             let standin = Standin::start().await.unwrap();
             let seed = standin.mint_refresh_token(PUBLIC_APP, ADDRESS);
             turn(&mut standin.knobs());
-            let tables = "[limits]\nbad_commands = 2\n";
+            // The waits behind failed logins have tests of their own.
+            let tables = "[limits]\nbad_commands = 2\n[timeouts]\nlogin_delay = \"1s\"\n";
             let difference = match grant {
                 "refresh_token" => {
                     // The application has no other secret.

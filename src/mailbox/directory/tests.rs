@@ -66,6 +66,22 @@ fn cause(directory: &Directory, login: &Login) -> Cause {
 }
 
 #[test]
+fn names_that_ask_for_one_password_count_as_one_guess() {
+    let mut directory = directory();
+    directory.insert("", hashed("x"), mailbox("*@fabrikam.example")).unwrap();
+    for (name, guessed) in [
+        ("Scanner", "scanner@contoso.example"),
+        ("scanner\\fax", "scanner@contoso.example"),
+        ("ANY\\scanner", "scanner@contoso.example"),
+        ("scanner+lobby", "scanner@contoso.example+lobby"),
+        ("jane@fabrikam.example", "*@fabrikam.example"),
+        ("Nobody", "nobody"),
+    ] {
+        assert_eq!(directory.guessed(name), guessed, "{name}");
+    }
+}
+
+#[test]
 fn a_right_password_leads_to_the_mailbox_whatever_the_case_of_the_user() {
     let directory = directory();
     for user in ["scanner", "SCANNER", "sCanner"] {
