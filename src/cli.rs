@@ -15,6 +15,7 @@ mod key;
 mod login;
 mod password;
 mod run;
+mod signals;
 mod supervisor;
 mod table;
 mod token;

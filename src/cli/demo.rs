@@ -10,7 +10,8 @@ use gatepost_standin::Standin;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::run::{runtime, told_to_stop};
+use super::run::runtime;
+use super::signals::Stop;
 use super::{Arguments, Exit, Failure, journal};
 use crate::config::{Config, Log, LogFormat, LogLevel};
 use crate::daemon::Daemon;
@@ -66,13 +67,15 @@ async fn demonstrate(arguments: &Arguments, stay: Stay) -> io::Result<Result<(),
     page.push_str(&summary(requests));
     if stay == Stay::Up {
         page.push_str(&invitation(smtp, imap, &password));
-    }
-    io::stdout().write_all(page.as_bytes())?;
-    if stay == Stay::Up {
+        // Whoever has read the page may end it.
+        let mut told_to_stop = Stop::heed()?;
+        io::stdout().write_all(page.as_bytes())?;
         // Only now: the transcript is what there is to see first.
         let log = Log { format: LogFormat::Text, level: LogLevel::Info };
         let _ = journal::start(log, arguments.verbose);
-        told_to_stop().await?;
+        told_to_stop.told().await;
+    } else {
+        io::stdout().write_all(page.as_bytes())?;
     }
     stop.cancel();
     service.await.map_err(io::Error::other)?;

@@ -1,12 +1,12 @@
 //! `gatepost run`: serve until told to stop.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::signals::{Reload, Signals};
 use super::{Arguments, Exit, Failure, journal, supervisor};
 use crate::config::Config;
 use crate::daemon::{self, Daemon, Handed, Reloader};
@@ -19,12 +19,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let handed = Handed::take_over().map_err(|error| {
         Failure::new(Exit::System, format!("a socket of the service manager is of no use: {error}"))
     })?;
+    let runtime = runtime()?;
+    // Before anything that takes its time: a SIGHUP that nobody heeds ends the process.
+    let signals = {
+        let _within = runtime.enter();
+        Signals::heed().map_err(|error| Failure::new(Exit::System, error))?
+    };
     let config = arguments.load()?;
     journal::start(config.log, arguments.verbose)
         .map_err(|error| Failure::new(Exit::System, error))?;
     info!(path = %config.path.display(), version = env!("CARGO_PKG_VERSION"), "starting");
     warn_of(&config);
-    runtime()?.block_on(serve(config, handed))
+    runtime.block_on(serve(config, handed, signals))
 }
 
 fn warn_of(config: &Config) {
@@ -38,50 +44,38 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
     Runtime::new().map_err(|error| Failure::new(Exit::System, error))
 }
 
-async fn serve(config: Config, handed: Handed) -> Result<(), Failure> {
+async fn serve(config: Config, handed: Handed, signals: Signals) -> Result<(), Failure> {
+    let Signals { stop: mut told_to_stop, reload: told_to_reload } = signals;
     let path = config.path.clone();
     let daemon = Daemon::bind_with(config, handed).await?;
     let (stop, reloader) = (CancellationToken::new(), daemon.reloader());
     let service = daemon.run(stop.clone());
-    let signalled = async {
-        match told_to_stop().await {
-            Ok(signal) => info!(signal, "told to stop"),
-            Err(error) => warn!(%error, "can't wait for signals"),
-        }
+    let stopping = async {
+        let signal = told_to_stop.told().await;
+        info!(signal, "told to stop");
         supervisor::notify(supervisor::State::Stopping);
         stop.cancel();
     };
     let reloading = async {
         tokio::select! {
-            () = reload_when_told(path, reloader) => {}
+            () = reload_when_told(told_to_reload, path, reloader) => {}
             () = stop.cancelled() => {}
         }
     };
     supervisor::notify(supervisor::State::Ready);
-    tokio::join!(service, signalled, reloading);
+    tokio::join!(service, stopping, reloading);
     Ok(())
 }
 
-/// Reads the configuration again at each SIGHUP.
-#[cfg(unix)]
-async fn reload_when_told(path: PathBuf, reloader: Reloader) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return warn!(%error, "can't wait for SIGHUP"),
-    };
-    while hangup.recv().await.is_some() {
+async fn reload_when_told(mut told: Reload, path: PathBuf, reloader: Reloader) {
+    loop {
+        told.told().await;
         supervisor::notify(supervisor::State::Reloading);
         reload(&path, &reloader).await;
         supervisor::notify(supervisor::State::Ready);
     }
 }
 
-/// Without SIGHUP there is nothing to wait for.
-#[cfg(not(unix))]
-async fn reload_when_told(_: PathBuf, _: Reloader) {}
-
-#[cfg_attr(not(unix), allow(dead_code))]
 async fn reload(path: &Path, reloader: &Reloader) {
     let to_load = path.to_owned();
     // It may wait for the commands that print secrets.
@@ -102,24 +96,6 @@ fn keep_old(path: &Path, why: &str) {
         error!("{line}");
     }
     error!(path = %path.display(), "not reloaded: the old configuration stays");
-}
-
-/// Waits for the signal that ends a service; its name.
-#[cfg(unix)]
-pub(super) async fn told_to_stop() -> io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
-    }
-}
-
-/// Waits for the signal that ends a service; its name.
-#[cfg(not(unix))]
-pub(super) async fn told_to_stop() -> io::Result<&'static str> {
-    tokio::signal::ctrl_c().await.map(|()| "Ctrl-C")
 }
 
 impl From<daemon::Error> for Failure {

@@ -6,7 +6,6 @@ pub(super) enum State {
     /// Clients can connect.
     Ready,
     /// The configuration is being read again.
-    #[cfg_attr(not(unix), allow(dead_code))]
     Reloading,
     /// It takes no more connections.
     Stopping,

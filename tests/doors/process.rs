@@ -64,6 +64,7 @@ impl Service {
             .arg(folder.path().join("config.toml"))
             .env("NOTIFY_SOCKET", folder.path().join("notify"))
             .env_remove("JOURNAL_STREAM")
+            .current_dir(folder.path())
             .stdin(Stdio::from(OwnedFd::from(imap)))
             .stdout(Stdio::from(OwnedFd::from(smtp)))
             .stderr(File::create(folder.path().join("journal")).unwrap())
@@ -175,6 +176,19 @@ fn a_hangup_reads_the_configuration_again_and_a_bad_one_changes_nothing() {
     let mut goodbye = String::new();
     session.read_to_string(&mut goodbye).unwrap();
     assert!(goodbye.contains("a OK"), "{goodbye}");
+}
+
+/// Not even by the default action of the signal, which is to end the process.
+#[test]
+fn a_hangup_while_it_starts_is_heeded_once_it_serves() {
+    let signalling = "client_secret_command = [\"sh\", \"-c\", \"[ -e told ] || kill -HUP $PPID; touch told; echo s\"]";
+    let config = CONFIG.replace("client_secret = \"s3cret\"", signalling);
+    let service = Service::start(&config);
+    for expected in ["READY=1", "RELOADING=1", "READY=1"] {
+        let told = service.hear();
+        assert!(told.contains(expected), "{told}; the journal:\n{}", service.journal());
+    }
+    assert!(greeting(imap(service.imap)).starts_with("* OK"));
 }
 
 #[test]
