@@ -1,17 +1,22 @@
 //! What earlier logins showed of the upstreams. Lost at a restart without harm.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::mailbox::{Mailbox, Service};
-use crate::proto::Announced;
+use crate::proto::{Announced, Cause, Refusal};
 
 /// Bounded by the configuration: an entry for each service, and for each mailbox and protocol.
 #[derive(Default)]
 pub(super) struct Memory {
     announced: Mutex<HashMap<Address, Announced>>,
-    open: Mutex<HashSet<(String, &'static str)>>,
+    open: Mutex<HashMap<(String, Address), Instant>>,
 }
+
+/// How long an opened mailbox is taken for one that opens. A grant that is withdrawn shows in a clear no within
+/// this time, and the question costs a round trip as seldom.
+const OPEN_FOR: Duration = Duration::from_secs(60 * 60);
 
 type Address = (String, u16);
 
@@ -21,20 +26,30 @@ impl Memory {
         lock(&self.announced).get(&address(service)).cloned()
     }
 
-    /// Whether the mailbox opened there the last time.
+    /// Whether the mailbox opened there the last time, not long ago.
     pub(super) fn is_open(&self, mailbox: &Mailbox, service: &Service) -> bool {
-        lock(&self.open).contains(&(mailbox.address.clone(), service.protocol))
+        let open = lock(&self.open);
+        let seen = open.get(&place(mailbox, service));
+        seen.is_some_and(|seen| seen.elapsed() < OPEN_FOR)
     }
 
     pub(super) fn opened(&self, mailbox: &Mailbox, service: &Service, announced: &Announced) {
-        lock(&self.open).insert((mailbox.address.clone(), service.protocol));
+        let mut open = lock(&self.open);
+        let seen = open.entry(place(mailbox, service)).or_insert_with(Instant::now);
+        if seen.elapsed() >= OPEN_FOR {
+            *seen = Instant::now();
+        }
+        drop(open);
         lock(&self.announced).insert(address(service), announced.clone());
     }
 
-    /// Something failed: the next login asks again.
-    pub(super) fn doubt(&self, mailbox: &Mailbox, service: &Service) {
-        lock(&self.open).remove(&(mailbox.address.clone(), service.protocol));
-        lock(&self.announced).remove(&address(service));
+    /// A login failed: the mailbox's next one looks whether it opens. What the service announced, which
+    /// others go by, is forgotten only where the dialogue itself went wrong.
+    pub(super) fn doubt(&self, mailbox: &Mailbox, service: &Service, refusal: &Refusal) {
+        lock(&self.open).remove(&place(mailbox, service));
+        if matches!(refusal.cause, Cause::UpstreamProtocol | Cause::Misconfigured) {
+            lock(&self.announced).remove(&address(service));
+        }
     }
 
     /// What all of `services` announced; nothing until each of them has been asked, since a client may
@@ -54,6 +69,10 @@ impl Memory {
         let everywhere = |line: &&String| others.iter().all(|list| list.contains(line));
         first.iter().filter(everywhere).cloned().collect()
     }
+}
+
+fn place(mailbox: &Mailbox, service: &Service) -> (String, Address) {
+    (mailbox.address.clone(), address(service))
 }
 
 fn address(service: &Service) -> Address {

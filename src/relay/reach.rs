@@ -9,27 +9,34 @@ use crate::tokens::{Again, Bearer};
 use crate::wire::{Handshake, Wire, dial};
 
 impl Relay {
-    /// Steps 5 to 7, and once more with another token where the upstream refuses one that was at hand.
+    /// Steps 5 to 7, and once more where that may mend it: with another token where the upstream refuses one
+    /// that was at hand, or by asking what it understands where that was remembered.
     pub(super) async fn reach(
         &self,
         protocol: &'static Protocol,
         mailbox: &Mailbox,
         service: &Service,
     ) -> Result<(Wire, Ready), Refusal> {
+        let remembered = self.memory.announced(service).is_some();
         let (refusal, bearer) = match self.attempt(protocol, mailbox, service).await {
             Ok(opened) => return Ok(opened),
             Err((refusal, bearer)) => (refusal, bearer),
         };
-        self.memory.doubt(mailbox, service);
-        let refused = bearer.filter(|_| refusal.cause == Cause::TokenRefused);
-        if refused.is_none_or(|bearer| self.tokens.refused(&bearer) == Again::Pointless) {
-            return Err(refusal);
+        self.memory.doubt(mailbox, service, &refusal);
+        let mends = match (refusal.cause, bearer) {
+            (Cause::TokenRefused, Some(bearer)) => self.tokens.refused(&bearer) != Again::Pointless,
+            (Cause::UpstreamProtocol, Some(_)) => remembered,
+            _ => false,
+        };
+        if !mends {
+            return Err(by_whom(refusal, protocol, mailbox));
         }
-        debug!(
-            reason = refusal.explain(),
-            "the upstream refused a token that was at hand; trying a new one"
-        );
-        self.attempt(protocol, mailbox, service).await.map_err(|(refusal, _)| refusal)
+        debug!(reason = refusal.explain(), "trying once more, without what was at hand");
+        let again = self.attempt(protocol, mailbox, service).await;
+        again.map_err(|(refusal, _)| {
+            self.memory.doubt(mailbox, service, &refusal);
+            by_whom(refusal, protocol, mailbox)
+        })
     }
 
     async fn attempt(
@@ -44,13 +51,19 @@ impl Relay {
         let bearer = self.tokens.bearer(provider, address, seed, &service.scope, margin);
         let (bearer, mut wire) =
             tokio::try_join!(bearer, self.dial(service)).map_err(|refusal| (refusal, None))?;
+        let remembered = self.memory.announced(service);
+        let known = remembered.as_ref().is_some_and(|known| !known.after_login.is_empty());
+        let probe = match known && self.memory.is_open(mailbox, service) {
+            true => Probe::Skip,
+            false => Probe::Mailbox,
+        };
         let terms = UpstreamTerms {
             name: self.name.clone(),
             security: service.security,
             identity: mailbox.identity(protocol.name).to_owned(),
             token: bearer.token.clone(),
-            remembered: self.memory.announced(service),
-            probe: if self.memory.is_open(mailbox, service) { Probe::Skip } else { Probe::Mailbox },
+            remembered,
+            probe,
             limits: self.limits.session,
         };
         let mut session = (protocol.upstream)(terms);
@@ -73,4 +86,17 @@ impl Relay {
             )
         })
     }
+}
+
+/// A good token that is another account's may lack no more than leave to open the mailbox.
+fn by_whom(refusal: Refusal, protocol: &Protocol, mailbox: &Mailbox) -> Refusal {
+    let (account, identity) = (mailbox.owner().account(), mailbox.identity(protocol.name));
+    if refusal.cause != Cause::TokenRefused || account.eq_ignore_ascii_case(identity) {
+        return refusal;
+    }
+    let explanation = format!(
+        "{} (the token is {account}'s, the mailbox {identity}: has {account} been granted it?)",
+        refusal.explanation
+    );
+    Refusal { cause: Cause::MailboxNotOpened, explanation, ..refusal }
 }

@@ -85,11 +85,9 @@ impl Upstream {
         if condition != Condition::Ok {
             return Err(verdict::refusal(line, Cause::UpstreamProtocol));
         }
+        self.announced = self.terms.remembered.take().unwrap_or_default();
         if let Some(capabilities) = grammar::capability_code(text) {
             self.announced.before_login = capabilities;
-        } else if let Some(remembered) = self.terms.remembered.take() {
-            self.announced.before_login = remembered.before_login;
-            self.announced.after_login = remembered.after_login;
         }
         if self.announced.before_login.is_empty() {
             self.awaiting = Awaiting::Capabilities;
@@ -215,7 +213,7 @@ impl Session for Upstream {
 
     fn advance(&mut self, inbox: &mut Inbox) -> Result<Step<Ready>, Refusal> {
         loop {
-            let line = match inbox.line(self.terms.limits.line) {
+            let line = match inbox.line(self.terms.limits.reply) {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(Step::Read),
                 Err(TooLong) => return Err(garbled("a line longer than its limit")),

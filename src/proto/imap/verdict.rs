@@ -55,6 +55,21 @@ pub const VERDICTS: &[Verdict] = &[
         advice: "The service refuses the access token for this address. Check that the sign-in was made by this account and that IMAP is on for it",
     },
     Verdict {
+        text: "Command Argument Error",
+        cause: Cause::UpstreamProtocol,
+        advice: "The service takes the login in another form than it announced before. gatepost asks again what it understands",
+    },
+    Verdict {
+        text: "Connection is closed. 13",
+        cause: Cause::UpstreamUnreachable,
+        advice: "The service hangs up behind a login that failed. Why it failed stands in the line before",
+    },
+    Verdict {
+        text: "Connection closed. 14",
+        cause: Cause::UpstreamUnreachable,
+        advice: "The service hangs up behind commands that it refused, as it does where a mailbox didn't open. Why stands in the lines before",
+    },
+    Verdict {
         text: "Command Error",
         cause: Cause::UpstreamProtocol,
         advice: "The service doesn't understand the login. Behind 10 the line was too long (an unusually large token), behind 11 or 12 something on the way changes the conversation",
@@ -114,7 +129,13 @@ mod tests {
             (
                 "* BYE Connection is closed. 13",
                 Cause::UpstreamUnreachable,
-                "refuses the connection",
+                "failed stands in the line before",
+            ),
+            ("* BYE Connection closed. 14", Cause::UpstreamUnreachable, "didn't open"),
+            (
+                "g2 BAD Command Argument Error. 12",
+                Cause::UpstreamProtocol,
+                "asks again what it understands",
             ),
         ] {
             let refusal = refusal(line.as_bytes(), Cause::UpstreamUnreachable);
