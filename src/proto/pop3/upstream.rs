@@ -99,7 +99,7 @@ impl Session for Upstream {
         if matches!(self.awaiting, Awaiting::TlsHandshake) {
             return Ok(self.auth());
         }
-        match inbox.line(self.terms.limits.line) {
+        match inbox.line(self.terms.limits.reply) {
             Ok(Some(line)) => self.turn(&line).map_err(|refusal| self.terms.discreet(refusal)),
             Ok(None) => Ok(Step::Read),
             Err(TooLong) => Err(garbled("a line longer than its limit")),

@@ -17,7 +17,7 @@ impl Replies {
     /// What came is no reply, or too long a one.
     pub fn next(&mut self, inbox: &mut Inbox, limits: &Limits) -> Result<Option<Reply>, Refusal> {
         loop {
-            let line = match inbox.line(limits.line) {
+            let line = match inbox.line(limits.reply) {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(None),
                 Err(TooLong) => return Err(garbled("a line longer than its limit")),
