@@ -44,14 +44,12 @@ impl Downstream {
             Frame::Incomplete => Ok(Step::Read),
             // What would follow may be a password.
             Frame::Continue if !self.terms.privacy.takes_logins() => {
-                tag_of(&self.framing.abandon()).clone_into(&mut self.tag);
+                self.tag = self.framing.abandon();
                 Ok(self.privacy_required())
             }
             Frame::Continue => Ok(Step::write(*b"+ Ready\r\n")),
             Frame::Command(octets) => self.command(&octets),
-            Frame::TooLong(octets) => {
-                self.bad(&format!("{} BAD Command line too long", tag_of(&octets)))
-            }
+            Frame::TooLong(tag) => self.bad(&format!("{tag} BAD Command line too long")),
             Frame::Flood => Err(Refusal::new(
                 Cause::TooManyBadCommands,
                 "the client sends a literal over the limit `literal` without waiting to be asked for it",
@@ -280,11 +278,6 @@ fn tagged(tag: &str, refusal: &Refusal) -> String {
         | Cause::TimedOut
         | Cause::Stopping => format!("* BYE {text}\r\n"),
     }
-}
-
-/// The tag of a command that was cut off, or `*`.
-fn tag_of(octets: &[u8]) -> &str {
-    grammar::tag_of(octets).unwrap_or("*")
 }
 
 /// Between the login and the first command: the answer alone.

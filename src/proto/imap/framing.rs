@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::grammar::{Literal, announced_literal};
+use super::grammar::{Literal, announced_literal, tag_of};
 use crate::proto::{Inbox, Limits, TooLong};
 
 /// The command being read. Its octets may be a password: they are wiped.
@@ -28,9 +28,9 @@ pub(super) enum Frame {
     Continue,
     /// A whole command: literals inline, without the last line ending.
     Command(Zeroizing<Vec<u8>>),
-    /// A line over its limit, or a synchronising literal that isn't asked for: what was read of the
-    /// command, whose tag the answer needs.
-    TooLong(Zeroizing<Vec<u8>>),
+    /// A line over its limit, or a synchronising literal that isn't asked for, of the command with this
+    /// tag.
+    TooLong(String),
     /// A non-synchronising literal over its limit is on its way and can't be stopped.
     Flood,
 }
@@ -49,33 +49,46 @@ impl Framing {
                     self.extend(&literal);
                     self.awaiting = Awaiting::Line;
                 }
-                Awaiting::Line => match inbox.line(limits.line) {
-                    Ok(None) => return Frame::Incomplete,
-                    Err(TooLong) => return Frame::TooLong(self.restart()),
-                    Ok(Some(line)) => {
-                        self.extend(&line);
-                        let Some(literal) = announced_literal(&line) else {
-                            return Frame::Command(self.restart());
-                        };
-                        if let Some(frame) = self.announce(literal, limits) {
-                            return frame;
-                        }
+                Awaiting::Line => {
+                    // Before the line is gone, which it is where it is too long.
+                    let tag = self.tag(inbox.unread());
+                    let line = match inbox.line(limits.line) {
+                        Ok(Some(line)) => line,
+                        Ok(None) => return Frame::Incomplete,
+                        Err(TooLong) => return self.too_long(tag),
+                    };
+                    self.extend(&line);
+                    let Some(literal) = announced_literal(&line) else {
+                        return Frame::Command(self.restart());
+                    };
+                    if let Some(frame) = self.announce(literal, tag, limits) {
+                        return frame;
                     }
-                },
+                }
             }
         }
     }
 
-    /// Gives up on a command whose literal isn't asked for; what was read of it.
-    pub(super) fn abandon(&mut self) -> Zeroizing<Vec<u8>> {
-        self.restart()
+    /// Gives up on a command whose literal isn't asked for; its tag.
+    pub(super) fn abandon(&mut self) -> String {
+        tag(&self.restart())
     }
 
-    fn announce(&mut self, literal: Literal, limits: &Limits) -> Option<Frame> {
+    /// The tag of the command that is being read, whose beginning may be `unread`.
+    fn tag(&self, unread: &[u8]) -> String {
+        tag(if self.octets.is_empty() { unread } else { &self.octets })
+    }
+
+    fn too_long(&mut self, tag: String) -> Frame {
+        self.restart();
+        Frame::TooLong(tag)
+    }
+
+    fn announce(&mut self, literal: Literal, tag: String, limits: &Limits) -> Option<Frame> {
         self.literals += 1;
         let fits = literal.octets as usize <= limits.literal && self.literals <= MOST_LITERALS;
         match (fits, literal.synchronising) {
-            (false, true) => Some(Frame::TooLong(self.restart())),
+            (false, true) => Some(self.too_long(tag)),
             (false, false) => Some(Frame::Flood),
             (true, synchronising) => {
                 self.extend(b"\r\n");
@@ -96,4 +109,9 @@ impl Framing {
     fn restart(&mut self) -> Zeroizing<Vec<u8>> {
         std::mem::take(self).octets
     }
+}
+
+/// The tag of a command that was cut off, or `*`.
+fn tag(octets: &[u8]) -> String {
+    tag_of(octets).unwrap_or("*").to_owned()
 }

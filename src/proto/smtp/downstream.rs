@@ -33,6 +33,9 @@ enum Awaiting {
     Close(Offer),
 }
 
+/// RFC 4954 section 6.
+const EXCHANGE_TOO_LONG: &str = "500 5.5.6 Authentication exchange line is too long";
+
 impl Downstream {
     pub(super) fn new(terms: DownstreamTerms) -> Self {
         Self {
@@ -50,9 +53,12 @@ impl Downstream {
             self.awaiting = Awaiting::SenderVerdict;
             return Ok(Step::Done(Offer::Sender(sender)));
         }
+        // Before the line is gone, which it is where it is too long.
+        let auth = inbox.unread().get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH "));
         let line = match inbox.line(self.terms.limits.line) {
             Ok(Some(line)) => line,
             Ok(None) => return Ok(Step::Read),
+            Err(TooLong) if auth => return self.bad(EXCHANGE_TOO_LONG),
             Err(TooLong) => return self.bad("500 5.5.2 Line too long"),
         };
         match grammar::command(&line) {
@@ -150,7 +156,7 @@ impl Downstream {
                 self.awaiting = Awaiting::Response(exchange);
                 Ok(Step::Read)
             }
-            Err(TooLong) => self.bad("500 5.5.6 Authentication exchange line is too long"),
+            Err(TooLong) => self.bad(EXCHANGE_TOO_LONG),
             Ok(Some(line)) => match exchange.line(&line) {
                 Ok(reaction) => Ok(self.react(exchange, reaction)),
                 Err(broken) => self.broken(&broken),
