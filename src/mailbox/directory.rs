@@ -38,7 +38,7 @@ pub struct Directory {
     providers: Vec<Arc<Provider>>,
     ways: Vec<Via>,
     digests: Hmac<Sha256>,
-    decoy: Hash,
+    decoy: Decoy,
 }
 
 /// What a local user proves itself by.
@@ -92,7 +92,7 @@ impl Directory {
             providers: Vec::new(),
             ways: Vec::new(),
             digests: Hmac::new(key.reveal().into()),
-            decoy: Hash::decoy(Parameters::default()),
+            decoy: Decoy::default(),
         }
     }
 
@@ -131,7 +131,7 @@ impl Directory {
         }
         self.mailboxes.entry(folded_address.clone()).or_insert_with(|| Arc::clone(&mailbox));
         if let Some(hash) = &hash {
-            cover(&mut self.decoy, hash);
+            self.decoy.cover(hash);
         }
         slot.insert(Entry { mailbox, folded_address, hash, proven: Mutex::new(digest) });
         Ok(())
@@ -140,7 +140,7 @@ impl Directory {
     /// Adds a device password that the configuration holds.
     pub fn insert_device(&mut self, device: Device) {
         if let Some(Proof::Hash(hash)) = &device.proof {
-            cover(&mut self.decoy, hash);
+            self.decoy.cover(hash);
         }
         self.devices.insert(Arc::new(device));
     }
@@ -183,7 +183,7 @@ impl Directory {
         let digest = self.digest_on(route.as_ref(), login);
         let claim = route.as_ref().map_or(Claim::Nothing, |route| self.claim(route, login, live));
         let hash = claim.hash();
-        let matches = hash.unwrap_or(&self.decoy).matches(&login.password) && hash.is_some();
+        let matches = hash.unwrap_or(&self.decoy.hash).matches(&login.password) && hash.is_some();
         let (Some(route), true) = (&route, matches || claim.remembers(&digest)) else {
             return Err(rejected(login, "unknown user or wrong password"));
         };
@@ -287,10 +287,25 @@ impl Directory {
     }
 }
 
-/// Raises what a stranger's check costs to that of the best protected user.
-fn cover(decoy: &mut Hash, hash: &Hash) {
-    if cost(hash.parameters()) > cost(decoy.parameters()) {
-        *decoy = Hash::decoy(hash.parameters().clone());
+/// What a stranger's check is spent on: as much as the best protected user's takes, and no more, for both
+/// would tell who exists.
+struct Decoy {
+    hash: Hash,
+    covered: u64,
+}
+
+impl Default for Decoy {
+    fn default() -> Self {
+        Self { hash: Hash::decoy(Parameters::default()), covered: 0 }
+    }
+}
+
+impl Decoy {
+    fn cover(&mut self, hash: &Hash) {
+        let cost = cost(hash.parameters());
+        if cost > self.covered {
+            *self = Self { hash: Hash::decoy(hash.parameters().clone()), covered: cost };
+        }
     }
 }
 
