@@ -7,6 +7,7 @@ use reqwest::header::{DATE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICA
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, Url};
 use tokio::time::{Instant, timeout_at};
+use url::Host;
 use zeroize::Zeroizing;
 
 use crate::oauth::{Class, Failure, Request, Response, Route};
@@ -20,8 +21,6 @@ const WAIT: &str = "Nothing to do: it will be asked again";
 pub struct Limits {
     /// How long a TCP and TLS connection to the authority may take.
     pub connect: Duration,
-    /// How long the authority may be silent, before its headers and between two parts of its body.
-    pub silence: Duration,
     /// How long all of it may take.
     pub total: Duration,
     /// The longest body. Octets.
@@ -33,12 +32,7 @@ impl Default for Limits {
     /// the verdict on a login. Replies are some 5 KiB; four times 64 KiB is room for tokens with every
     /// group of a large tenant in them.
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            silence: Duration::from_secs(15),
-            total: Duration::from_secs(25),
-            body: 256 * 1024,
-        }
+        Self { connect: Duration::from_secs(10), total: Duration::from_secs(25), body: 256 * 1024 }
     }
 }
 
@@ -74,7 +68,6 @@ fn client(tls: rustls::ClientConfig, limits: &Limits) -> ClientBuilder {
         .tls_backend_preconfigured(tls)
         .redirect(Policy::none())
         .connect_timeout(limits.connect)
-        .read_timeout(limits.silence)
         .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
 }
 
@@ -142,17 +135,22 @@ impl Http {
     /// Why there is no answer.
     pub async fn date(&self, url: &str, limits: &Limits) -> Result<Option<SystemTime>, Failure> {
         let host = host(url)?;
-        let asked = self.usual.get(url).timeout(limits.total).send().await;
+        let asked = self.towards(url, Route::Usual).get(url).timeout(limits.total).send().await;
         let response = asked.map_err(|error| broken(&host, &error))?;
         let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
         Ok(date.and_then(|date| httpdate::parse_http_date(date).ok()))
     }
 
+    /// The way to `url`: a proxy of the environment's needn't know this machine.
+    fn towards(&self, url: &str, route: Route) -> &Client {
+        match route {
+            Route::Usual if !is_here(url) => &self.usual,
+            Route::Usual | Route::Direct => &self.direct,
+        }
+    }
+
     fn built(&self, method: &Method, request: &Request) -> reqwest::RequestBuilder {
-        let client = match request.route {
-            Route::Usual => &self.usual,
-            Route::Direct => &self.direct,
-        };
+        let client = self.towards(&request.url, request.route);
         let fields: Vec<_> =
             request.form.iter().map(|(name, value)| (*name, value.reveal().as_str())).collect();
         let mut built = match *method {
@@ -166,6 +164,16 @@ impl Http {
             built = built.header(*name, value);
         }
         built
+    }
+}
+
+/// Whether `url` leads to this machine, where no proxy does.
+fn is_here(url: &str) -> bool {
+    match Url::parse(url).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
     }
 }
 
