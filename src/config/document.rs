@@ -189,7 +189,10 @@ impl<'i> Section<'i> {
         let Some(value) = self.take(key) else {
             return Vec::new();
         };
-        let (span, title) = (value.span(), format!("[[{key}]]"));
+        let outer = self.title.strip_prefix("[[").and_then(|title| title.strip_suffix("]]"));
+        let title =
+            outer.map_or_else(|| format!("[[{key}]]"), |outer| format!("[[{outer}.{key}]]"));
+        let span = value.span();
         let DeValue::Array(array) = value.into_inner() else {
             let label = format!("write {title}, with two brackets, above each");
             report.problem(span, format!("{key:?} is no list of tables"), label);

@@ -74,6 +74,13 @@ impl<'i> Report<'i> {
         }
     }
 
+    /// Whether the text at `span` is all of it an environment variable's.
+    pub(super) fn is_variable(&self, span: &Range<usize>) -> bool {
+        let text = self.source.get(span.clone()).unwrap_or_default().trim_matches(['"', '\'']);
+        let name = text.strip_prefix("${env:").and_then(|text| text.strip_suffix('}'));
+        name.is_some_and(|name| !name.contains('}'))
+    }
+
     /// The problem `title` at `span`, where `label` says what would be right.
     pub(super) fn problem(
         &self,

@@ -1,4 +1,5 @@
-//! Secrets come in four forms: `x` in the file itself, `x_file`, `x_command` and `x_credential`.
+//! Secrets come in four forms: `x` in the file itself or in an environment variable, `x_file`, `x_command` and
+//! `x_credential`.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -92,7 +93,8 @@ impl Forms {
             return None;
         }
         let (span, form) = self.given.into_iter().next()?;
-        if inline == Inline::Discouraged && matches!(form, Form::Inline(_)) {
+        let in_clear = matches!(form, Form::Inline(_)) && !report.is_variable(&span);
+        if inline == Inline::Discouraged && in_clear {
             report.warn(
                 &span,
                 format!(
