@@ -66,12 +66,8 @@ pub fn check_recipient(recipient: &str) -> Result<(), Verdict> {
 
 /// The bounds of the HTTP client that [`Graph::new`] takes: an upload may take long before Graph says
 /// its first word. Each request has a limit of its own besides.
-pub const LIMITS: Limits = Limits {
-    connect: Duration::from_secs(10),
-    silence: Duration::from_secs(120),
-    total: Duration::from_secs(120),
-    body: 64 * 1024,
-};
+pub const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(10), total: Duration::from_secs(120), body: 64 * 1024 };
 
 /// How long a message may wait for Graph to have time for it. Devices give up on a verdict after half
 /// a minute or more (RFC 5321 section 4.5.3.2.6 would have them wait for 10), and a refusal that comes

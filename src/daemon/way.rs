@@ -69,7 +69,6 @@ impl Way {
             connect: config.timeouts.connect,
             total: config.timeouts.token_request,
             body: config.limits.token_response,
-            ..tokens::Limits::default()
         };
         let http = http_client(trust.client_config(), &limits, config.proxy.as_ref())
             .map_err(Error::Http)?;
