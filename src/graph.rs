@@ -17,11 +17,11 @@ mod answer;
 mod envelope;
 mod header;
 mod post;
+mod refusals;
 mod spool;
 mod throttle;
 mod verdict;
 
-use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,21 +32,32 @@ use url::Url;
 
 use crate::mailbox::{GraphService, Mailbox, Margin};
 use crate::oauth::Owner;
+use crate::proto::smtp::submission::Sender;
 use crate::proto::{Cause, Refusal};
 use crate::tokens::{Again, Bearer, Limits, Tokens};
 use answer::Answer;
-use envelope::{Discord, Envelope};
+use envelope::Envelope;
 use header::{Reader, Split};
-use post::{Broken, post};
+use post::post;
+use refusals::{
+    ambiguous, disagree, long_header, no_room, no_token, not_permitted, unanswered, unfit,
+};
 use spool::Spool;
 use throttle::Throttle;
 
 pub use answer::{MEANINGS, Meaning, lookup};
+pub use refusals::too_large;
 pub use verdict::{Outcome, Verdict};
 
 /// The largest message. Octets. In base64 it has 4,000,000, which leaves room under Graph's 4 MB, taken
 /// as 4 MiB, for the request around it and the recipients that go into the header.
 pub const SIZE: usize = 3_000_000;
+
+/// The most octets of a message that fit into a request, with the recipients that it got.
+const REQUEST: usize = 3 * 1024 * 1024;
+
+/// The most recipients of a message: what Exchange Online can be set to at most.
+pub const RECIPIENTS: usize = 1000;
 
 /// What to announce in EHLO instead of a submission service's extensions. Graph has nothing like
 /// SMTPUTF8's addresses or DSN's wishes, and MIME in BINARYMIME's sense isn't what it documents.
@@ -73,6 +84,10 @@ pub const LIMITS: Limits =
 /// a minute or more (RFC 5321 section 4.5.3.2.6 would have them wait for 10), and a refusal that comes
 /// too late makes a copy of the message.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often a message lets others pass. Graph's waits are seconds; only one that asks for none could
+/// be asked so often.
+const LONGEST_QUEUE: u32 = 10;
 
 /// Enough for the upload, and for the clocks of three machines.
 const MARGIN: Margin = Margin::Least(Duration::from_secs(5 * 60));
@@ -189,19 +204,38 @@ impl Letter<'_> {
 
     /// The header has ended: makes it agree with the envelope.
     async fn address(&mut self, split: Split) -> Result<(), Verdict> {
-        let header = self.envelope.address(&split.header).map_err(disagree)?;
+        let header = header::unambiguous(&split.header).map_err(|_| ambiguous())?;
+        self.judge(&header)?;
+        let header = self.envelope.address(&header).map_err(disagree)?;
         for part in [&header, b"\r\n".as_slice(), &split.body] {
             self.spool.write(part).await.map_err(|error| no_room(&error))?;
         }
         Ok(())
     }
 
+    /// Whether the authors may stand for the mailbox, where its policy asks.
+    fn judge(&self, header: &[u8]) -> Result<(), Verdict> {
+        let policy = &self.mailbox.submission;
+        if policy.sender != Sender::Require {
+            return Ok(());
+        }
+        let authors = envelope::authors(header).map_err(disagree)?;
+        let authors = authors.iter().map(ToString::to_string);
+        match authors.into_iter().find(|author| !policy.permits(author, &self.mailbox.address)) {
+            Some(author) => Err(not_permitted(&author, &self.mailbox)),
+            None => Ok(()),
+        }
+    }
+
     /// Posts the message; once more with another token where Graph refuses one that was at hand, and
-    /// once more after the time that Graph asks for. Nothing else is tried again, for of nothing else
-    /// it is certain that the message went nowhere.
+    /// again after the time that Graph asks for. Nothing else is tried again, for of nothing else it
+    /// is certain that the message went nowhere.
     async fn deliver(&mut self) -> Result<Verdict, Verdict> {
+        if self.spool.len() > REQUEST {
+            return Err(too_large());
+        }
         let deadline = Instant::now() + PATIENCE;
-        let (mut renewed, mut waited) = (false, false);
+        let (mut renewed, mut waits) = (false, 0..LONGEST_QUEUE);
         loop {
             self.pass(deadline).await?;
             let (answer, bearer) = self.attempt().await?;
@@ -212,13 +246,13 @@ impl Letter<'_> {
                 401 if !mem::replace(&mut renewed, true) => {
                     self.graph.tokens.refused(&bearer) == Again::Worthwhile
                 }
-                429 => answer.retry_after.is_some() && !mem::replace(&mut waited, true),
+                429 => answer.retry_after.is_some() && waits.next().is_some(),
                 _ => false,
             };
             if !again {
                 return Ok(answer.verdict());
             }
-            tracing::debug!(status = answer.status, "Graph said no; trying once more");
+            tracing::debug!(status = answer.status, "Graph said no; trying again");
         }
     }
 
@@ -259,77 +293,4 @@ fn send_mail(endpoint: &Url, mailbox: &Mailbox) -> Url {
         path.push("sendMail");
     }
     url
-}
-
-fn no_token(refusal: &Refusal) -> Verdict {
-    Verdict::refused((454, "4.7.0"), refusal.reply(), refusal.explain())
-}
-
-fn unfit(recipient: &str) -> Verdict {
-    let text = format!("Graph can't send to <{recipient}>");
-    let explanation = format!("{recipient:?} is no address that a header in ASCII can hold");
-    Verdict::refused((553, "5.1.3"), text, explanation)
-}
-
-/// The verdict on a message of more than [`SIZE`] octets.
-pub fn too_large() -> Verdict {
-    let explanation = format!(
-        "The message has more than {SIZE} octets; Graph takes no larger one. Scan at a lower resolution, or send by SMTP"
-    );
-    Verdict::refused((552, "5.3.4"), "Message too large for Graph", explanation)
-}
-
-fn long_header() -> Verdict {
-    let explanation = format!("The message's header has more than {} octets", header::LONGEST);
-    Verdict::refused((552, "5.3.4"), "Message header too large", explanation)
-}
-
-fn disagree(discord: Discord) -> Verdict {
-    match discord {
-        Discord::Unasked { field, address } => Verdict::refused(
-            (554, "5.6.0"),
-            format!("{field} names {address}, who is no recipient"),
-            format!(
-                "Graph sends to everyone in the header, so it would send to {address} in {field} too, whom no RCPT names. Let the program send one message to all its recipients, or send by SMTP"
-            ),
-        ),
-        Discord::Unreadable { field, words } => Verdict::refused(
-            (554, "5.6.0"),
-            format!("{field} holds no address in: {words}"),
-            format!(
-                "Graph sends to everyone in the header, and {words:?} in {field} is no address that could be compared with the recipients. Correct it in the program"
-            ),
-        ),
-    }
-}
-
-fn no_room(error: &io::Error) -> Verdict {
-    let explanation = format!(
-        "The message can't be kept until it is sent: {error}. Look at the space in $TMPDIR"
-    );
-    Verdict::refused((452, "4.3.1"), "Not enough room for the message", explanation)
-}
-
-/// Graph, or the way there, said nothing.
-fn unanswered(broken: Broken, service: &GraphService) -> Verdict {
-    let host = service.endpoint.host_str().unwrap_or_default();
-    match broken {
-        Broken::Before(reason) => Verdict::refused(
-            (451, "4.4.1"),
-            "Graph can't be reached, try again later",
-            format!("{host} can't be reached: {reason}. Check network, firewall and HTTP proxy"),
-        ),
-        Broken::After(reason) => {
-            let explanation = format!(
-                "Whether {host} sends the message is unknown: it had all of it, then: {reason}. Look into the mailbox's Sent Items"
-            );
-            let no = Verdict::refused(
-                (451, "4.4.2"),
-                "Graph didn't say whether it sends this",
-                explanation,
-            );
-            Verdict { outcome: Outcome::Unknown, ..no }
-        }
-        Broken::Spool(error) => no_room(&error),
-    }
 }

@@ -4,6 +4,8 @@
 
 #[path = "graph/daemon.rs"]
 mod daemon;
+#[path = "relay/journal.rs"]
+mod journal;
 #[path = "graph/rig.rs"]
 mod rig;
 
@@ -99,6 +101,90 @@ async fn what_envelope_and_header_cant_agree_on_goes_nowhere() {
     assert_eq!(rig.requests(), 0);
 }
 
+/// Whatever the header tries, nobody gets the message whom the envelope doesn't name.
+#[tokio::test]
+async fn no_header_smuggles_a_recipient() {
+    let rig = Rig::start().await;
+    for header in [
+        " , alice@contoso.example\r\nTo: erp@contoso.example\r\n",
+        "\t<alice@contoso.example>\r\nSubject: x\r\n",
+        "To: erp@contoso.example\r\n \r\nBcc: alice@contoso.example\r\nSubject: x\r\n",
+        "Subject: x\r\n \t\r\n , alice@contoso.example\r\n",
+        "Bcc : alice@contoso.example\r\nResent-Bcc: alice@contoso.example\r\n",
+        "Subject: x\nbcc:\n alice@contoso.example\n",
+        "From alice@contoso.example Mon Nov 23 10:00:00 2026\r\n , alice@contoso.example\r\n",
+    ] {
+        let verdict = rig.send(&[ERP], format!("{header}\r\nx\r\n").as_bytes(), 4096).await;
+        is(&verdict, "250 ", Outcome::Sent);
+    }
+    assert_eq!((rig.messages(ERP, "INBOX").len(), rig.messages(ALICE, "INBOX").len()), (7, 0));
+    let kept = rig.messages(ERP, "INBOX");
+    let kept = String::from_utf8_lossy(&kept[2]);
+    assert!(kept.contains("Subject: x\r\n\r\nx"), "a line of blanks ends no header: {kept}");
+    for header in [
+        "Subject: x\rBcc: alice@contoso.example\r\n",
+        "Subject: x\0\r\n",
+        "Resent-To: alice@contoso.example\r\n",
+        "To: erp@contoso.example, alice@contoso.example (of\r\n",
+        "To: erp@contoso.example\r\nTo: alice@contoso.example\r\n",
+        "To: x: erp@contoso.example, alice@contoso.example;\r\n",
+        "Cc: =?utf-8?Q?alice?=@contoso.example\r\n",
+    ] {
+        let verdict = rig.send(&[ERP], format!("{header}\r\nx\r\n").as_bytes(), 4096).await;
+        is(&verdict, "554 5.6.0 ", Outcome::Refused);
+    }
+    assert_eq!(rig.requests(), 7);
+}
+
+#[tokio::test]
+async fn several_to_fields_become_one() {
+    let rig = Rig::start().await;
+    let header =
+        "To: ERP <erp@contoso.example>,\r\nTo: alice@contoso.example\r\nSubject: x\r\n\r\n";
+    is(&rig.send(&[ERP, ALICE], header.as_bytes(), 5).await, "250 ", Outcome::Sent);
+    let received = rig.messages(ALICE, "INBOX");
+    assert_eq!(received, rig.messages(ERP, "INBOX"));
+    let received = String::from_utf8_lossy(&received[0]);
+    assert!(
+        received.ends_with(
+            "To: ERP <erp@contoso.example>,\r\n alice@contoso.example\r\nSubject: x\r\n\r\n"
+        ),
+        "{received}"
+    );
+}
+
+#[tokio::test]
+async fn a_thousand_recipients_take_no_time() {
+    let rig = Rig::start().await;
+    let to: Vec<String> = (0..1000).map(|number| format!("r{number}@fabrikam.example")).collect();
+    let list: Vec<&str> = to.iter().map(String::as_str).collect();
+    let message = format!("To: {}\r\nSubject: x\r\n\r\nx", list.join(",\r\n "));
+    is(&rig.send(&list, message.as_bytes(), 4096).await, "250 ", Outcome::Sent);
+    assert_eq!(rig.standin.counters().recipients_relayed.count(), 1000);
+}
+
+#[tokio::test]
+async fn the_header_is_judged_where_the_policy_asks() {
+    let rig =
+        Rig::with_keys("sender = \"require\"\npermitted_senders = [\"copier-*@contoso.example\"]")
+            .await;
+    rig.standin
+        .tenant()
+        .mailbox_mut(SCANNER)
+        .unwrap()
+        .send_as
+        .extend([ALICE, "copier-1@contoso.example"].map(str::to_owned));
+    is(&rig.send(&[ERP], MESSAGE.as_bytes(), 4096).await, "250 ", Outcome::Sent);
+    let copier = MESSAGE.replace("<scanner@", "<copier-1@");
+    is(&rig.send(&[ERP], copier.as_bytes(), 4096).await, "250 ", Outcome::Sent);
+    let foreign = MESSAGE.replace("<scanner@", "<alice@");
+    let refused = rig.send(&[ERP], foreign.as_bytes(), 4096).await;
+    is(&refused, "550 5.7.1 Author alice@contoso.example not allowed", Outcome::Refused);
+    let on_behalf = format!("Sender: alice@contoso.example\r\n{MESSAGE}");
+    is(&rig.send(&[ERP], on_behalf.as_bytes(), 4096).await, "550 5.7.1 ", Outcome::Refused);
+    assert_eq!(rig.requests(), 2);
+}
+
 #[tokio::test]
 async fn a_person_sends_as_themselves() {
     let rig = Rig::person().await;
@@ -162,7 +248,7 @@ async fn who_is_throttled_without_end_is_told_so() {
     rig.standin.knobs().graph_failure = Some(busy);
     let verdict = rig.send(&[ERP], MESSAGE.as_bytes(), 4096).await;
     is(&verdict, "451 4.3.2 ", Outcome::Refused);
-    assert_eq!(rig.requests(), 2);
+    assert_eq!(rig.requests(), 11);
 }
 
 #[tokio::test]
@@ -178,6 +264,10 @@ async fn each_no_of_graphs_is_a_no() {
         (503, "ServiceUnavailable", "451 4.3.2 ", Outcome::Refused),
         (504, "GatewayTimeout", "451 4.3.2 ", Outcome::Unknown),
         (500, "InternalServerError", "451 4.3.0 ", Outcome::Unknown),
+        (408, "RequestTimeout", "451 4.3.0 ", Outcome::Refused),
+        (409, "Conflict", "451 4.3.0 ", Outcome::Refused),
+        (423, "Locked", "451 4.3.0 ", Outcome::Refused),
+        (425, "TooEarly", "451 4.3.0 ", Outcome::Refused),
         (200, "", "554 5.3.0 ", Outcome::Refused),
         (307, "", "451 4.3.5 ", Outcome::Refused),
     ] {

@@ -9,16 +9,20 @@ pub(super) struct Address(String);
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unreadable(pub(super) String);
 
+/// The blanks of a header. Others are no reason to take an address for another.
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
 impl Address {
     /// `local-part "@" domain`, nothing else.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (local, domain) = text.trim().rsplit_once('@')?;
+        let (local, domain) = text.trim_matches(BLANKS).rsplit_once('@')?;
         let good = |part: &str| {
             !part.is_empty() && !part.contains(|c: char| c.is_control() || "<>".contains(c))
         };
         let domain_is_one = !domain.contains(|c: char| c.is_whitespace() || "\",;:".contains(c));
         let literal = domain.starts_with('[') && domain.ends_with(']');
-        let local = unquote(local)?;
+        // What an encoded word (RFC 2047) would decode to isn't what it says.
+        let local = unquote(local).filter(|local| !local.contains("=?"))?;
         (good(&local) && good(domain) && (domain_is_one || literal))
             .then(|| Self(format!("{local}@{domain}").to_lowercase()))
     }
@@ -34,12 +38,12 @@ impl std::fmt::Display for Address {
 /// Display names may be in any encoding, even one that no header allows.
 ///
 /// # Errors
-/// The first entry without an address. What it stands for is for Graph to guess, and a guess may
-/// send mail to somebody.
+/// The first entry without an address, or all of it where something in it has no end. What that stands
+/// for is for Graph to guess, and a guess may send mail to somebody.
 pub(super) fn list(value: &[u8]) -> Result<Vec<Address>, Unreadable> {
     let text = String::from_utf8_lossy(value);
     let mut addresses = Vec::new();
-    for entry in entries(&text) {
+    for entry in entries(&text).ok_or_else(|| Unreadable(text.trim().to_owned()))? {
         let address = match &entry.angle {
             // `obs-route`: the way there, which nobody has followed for decades.
             Some(angle) => angle
@@ -50,7 +54,7 @@ pub(super) fn list(value: &[u8]) -> Result<Vec<Address>, Unreadable> {
         };
         match Address::parse(address) {
             Some(address) => addresses.push(address),
-            None if address.trim().is_empty() => {}
+            None if address.trim_matches(BLANKS).is_empty() => {}
             None => return Err(Unreadable(address.trim().to_owned())),
         }
     }
@@ -70,20 +74,20 @@ impl Entry {
     }
 }
 
-fn entries(text: &str) -> Vec<Entry> {
+/// `None` where a quotation, comment, literal or angle bracket isn't closed.
+fn entries(text: &str) -> Option<Vec<Entry>> {
     let (mut entries, mut entry) = (Vec::new(), Entry::default());
     let mut rest = text.chars();
     let mut in_angle = false;
     while let Some(next) = rest.next() {
         match next {
-            '"' => quoted('"', &mut rest, entry.text()),
+            '"' => quoted(&mut rest, entry.text())?,
             '[' => {
-                entry.text().push('[');
-                let literal: String = rest.by_ref().take_while(|c| *c != ']').collect();
-                entry.text().push_str(&literal);
-                entry.text().push(']');
+                let (literal, behind) = rest.as_str().split_once(']')?;
+                entry.text().extend(["[", literal, "]"]);
+                rest = behind.chars();
             }
-            '(' => comment(&mut rest),
+            '(' => comment(&mut rest)?,
             '<' if entry.angle.is_none() => {
                 entry.angle = Some(String::new());
                 in_angle = true;
@@ -100,36 +104,35 @@ fn entries(text: &str) -> Vec<Entry> {
         }
     }
     entries.push(entry);
-    entries
+    (!in_angle).then_some(entries)
 }
 
 /// Copies a quoted string as far as its end, its marks and backslashes too.
-fn quoted(mark: char, rest: &mut std::str::Chars<'_>, text: &mut String) {
-    text.push(mark);
-    while let Some(next) = rest.next() {
+fn quoted(rest: &mut std::str::Chars<'_>, text: &mut String) -> Option<()> {
+    text.push('"');
+    loop {
+        let next = rest.next()?;
         text.push(next);
         match next {
-            '\\' => text.extend(rest.next()),
-            '"' => return,
+            '\\' => text.push(rest.next()?),
+            '"' => return Some(()),
             _ => {}
         }
     }
 }
 
 /// Passes over a comment and those in it.
-fn comment(rest: &mut std::str::Chars<'_>) {
+fn comment(rest: &mut std::str::Chars<'_>) -> Option<()> {
     let mut depth = 1_usize;
-    while let Some(next) = rest.next() {
-        match next {
-            '\\' => drop(rest.next()),
+    while depth > 0 {
+        match rest.next()? {
+            '\\' => drop(rest.next()?),
             '(' => depth += 1,
             ')' => depth -= 1,
             _ => {}
         }
-        if depth == 0 {
-            return;
-        }
     }
+    Some(())
 }
 
 /// A local part without its quotation marks; `None` where there is more than one word.
@@ -200,6 +203,12 @@ mod tests {
             "@b.example",
             "a@b@c.example",
             "a\r@b.example",
+            "a@b.example (of",
+            "a@b.example, \"c@d.example",
+            "<a@b.example",
+            "a@[192.0.2.1",
+            "=?utf-8?Q?a?=@b.example",
+            "\u{a0}a@b.example",
         ] {
             assert!(list(value.as_bytes()).is_err(), "{value}: {:?}", list(value.as_bytes()));
         }

@@ -159,7 +159,11 @@ pub fn lookup(status: u16, code: &str, message: &str) -> Option<&'static Meaning
 impl Answer {
     /// An answer by what its body says, which may be nothing that anyone knows.
     pub(super) fn read(status: u16, body: &[u8]) -> Self {
-        let value: Value = serde_json::from_slice(body).unwrap_or_default();
+        let Ok(value) = serde_json::from_slice::<Value>(body) else {
+            let text = String::from_utf8_lossy(body);
+            let words: Vec<&str> = text.split_whitespace().collect();
+            return Self { status, message: words.join(" "), ..Self::default() };
+        };
         let text = |name: &str| value["error"][name].as_str().unwrap_or_default().to_owned();
         Self { status, code: text("code"), message: text("message"), ..Self::default() }
     }
@@ -172,7 +176,7 @@ impl Answer {
         }
         let (reply, text, advice) = match lookup(self.status, &self.code, &self.message) {
             Some(row) => (row.reply, row.text, row.advice),
-            None if self.status >= 500 => (
+            None if matches!(self.status, 408 | 409 | 423 | 425 | 500..) => (
                 (451, "4.3.0"),
                 "Graph has failed, try again later",
                 "Graph has failed; nothing to do unless it goes on",
@@ -188,32 +192,33 @@ impl Answer {
                 "Graph answers what it isn't known to answer",
             ),
         };
-        let outcome = match self.status {
+        let explanation = format!("{advice}. It said: {}", self.said());
+        match self.status {
             // The service broke down with the message in hand, or its gateway stopped waiting for it.
-            500 | 502 | 504.. => Outcome::Unknown,
-            _ => Outcome::Refused,
-        };
-        Verdict {
-            outcome,
-            ..Verdict::refused(reply, text, format!("{advice}. It said: {}", self.said()))
+            500 | 502 | 504.. => {
+                Verdict::unknown(reply, format!("failed (HTTP {})", self.status), explanation)
+            }
+            _ => Verdict::refused(reply, text, explanation),
         }
     }
 
     fn accepted(&self) -> Verdict {
-        let id = self.request_id.as_deref().unwrap_or("-");
-        let no = Verdict::refused((250, "2.0.0"), format!("Accepted by Graph, queued as {id}"), "");
-        Verdict {
-            outcome: Outcome::Sent,
-            explanation: format!("Graph took it as request {id}"),
-            ..no
-        }
+        let text = match &self.request_id {
+            Some(id) => format!("Accepted by Graph, queued as {id}"),
+            None => "Accepted by Graph".to_owned(),
+        };
+        Verdict { outcome: Outcome::Sent, ..Verdict::refused((250, "2.0.0"), text, "") }
     }
 
     /// The answer in one line of the journal.
     fn said(&self) -> String {
-        let Self { status, code, message, .. } = self;
-        let id = self.request_id.as_deref().unwrap_or("-");
-        let said = format!("{status} {code}: {message} (request {id})");
+        let Self { status, code, message, request_id, .. } = self;
+        let before = |mark: &str, text: &str| match text {
+            "" => String::new(),
+            text => format!("{mark}{text}"),
+        };
+        let id = request_id.as_deref().map(|id| format!(" (request {id})")).unwrap_or_default();
+        let said = format!("{status}{}{}{id}", before(" ", code), before(": ", message));
         said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect()
     }
 }
@@ -276,6 +281,9 @@ mod tests {
         refused(200, "", "", "554 5.3.0");
         refused(201, "", "", "554 5.3.0");
         refused(418, "", "", "554 5.3.0");
+        for status in [408, 409, 423, 425] {
+            refused(status, "", "", "451 4.3.0");
+        }
         for (status, expected) in
             [(500, "451 4.3.0"), (502, "451 4.3.0"), (504, "451 4.3.2"), (599, "451 4.3.0")]
         {
@@ -294,6 +302,21 @@ mod tests {
         let answer = Answer { request_id: Some("7-7".to_owned()), ..Answer::read(202, b"") };
         assert_eq!(answer.verdict().line(), "250 2.0.0 Accepted by Graph, queued as 7-7");
         assert_eq!(answer.verdict().outcome, Outcome::Sent);
+    }
+
+    #[test]
+    fn what_nobody_knows_is_quoted_as_it_was_said() {
+        for (body, said) in [
+            ("<html>\r\n <b>Blocked</b> by \u{7}proxy", "418: <html> <b>Blocked</b> by  proxy"),
+            (r#"{"error":{"code":"Odd"}}"#, "418 Odd"),
+            (r#"{"error":{"message":"Why?"}}"#, "418: Why?"),
+            ("", "418"),
+            ("[]", "418"),
+        ] {
+            assert_eq!(Answer::read(418, body.as_bytes()).said(), said);
+        }
+        let answer = Answer { request_id: Some("7-7".to_owned()), ..Answer::read(418, b"") };
+        assert_eq!(answer.said(), "418 (request 7-7)");
     }
 
     #[test]

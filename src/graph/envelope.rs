@@ -8,7 +8,9 @@ use super::header::{self, Field};
 /// The recipients of an SMTP transaction.
 #[derive(Debug, Default)]
 pub(super) struct Envelope {
+    /// Each once, in the order they came, and as RCPT wrote them.
     recipients: Vec<(Address, String)>,
+    known: HashSet<Address>,
 }
 
 /// Why header and envelope can't be made to agree.
@@ -45,7 +47,7 @@ impl Envelope {
             let Some(address) = parsed.filter(|address| reads_as(recipient, address)) else {
                 return Err(recipient.clone());
             };
-            if !envelope.has(&address) {
+            if envelope.known.insert(address.clone()) {
                 envelope.recipients.push((address, recipient.trim().to_owned()));
             }
         }
@@ -54,11 +56,17 @@ impl Envelope {
 
     /// The header by which exactly these recipients get the message. Bcc is written anew: it holds
     /// whom To and Cc leave out. Nobody sees it, as Exchange takes it off.
+    ///
+    /// Whether a service reads more than one To, and whether it sends to those to whom a message was
+    /// passed on before, is for it to decide: there is only one To, one Cc, and nobody else.
     pub(super) fn address(&self, header: &[u8]) -> Result<Vec<u8>, Discord> {
         let fields = header::fields(header);
         let mut named = HashSet::new();
         for field in ["To", "Cc"] {
             named.extend(self.named(field, &fields)?);
+        }
+        for field in ["Resent-To", "Resent-Cc"] {
+            self.named(field, &fields)?;
         }
         let unnamed = self.recipients.iter().filter(|(address, _)| !named.contains(address));
         let unnamed: Vec<String> = unnamed.map(|(_, text)| format!("<{text}>")).collect();
@@ -67,28 +75,65 @@ impl Envelope {
             // In front, and one a line: neither what comes behind nor a limit of lines can hide it.
             addressed.extend(format!("Bcc: {}\r\n", unnamed.join(",\r\n ")).into_bytes());
         }
-        let kept = fields.iter().filter(|field| !field.is("Bcc"));
-        kept.for_each(|field| addressed.extend_from_slice(field.0));
+        let (mut to, mut cc) = (joined("To", &fields), joined("Cc", &fields));
+        for field in fields.iter().filter(|field| !field.is("Bcc") && !field.is("Resent-Bcc")) {
+            let join =
+                [("To", &mut to), ("Cc", &mut cc)].into_iter().find(|(name, _)| field.is(name));
+            match join.and_then(|(_, all)| all.as_mut()) {
+                Some(all) => addressed.append(all),
+                None => addressed.extend_from_slice(field.0),
+            }
+        }
         Ok(addressed)
     }
 
     /// The addresses in all fields of that name.
     fn named(&self, field: &'static str, fields: &[Field<'_>]) -> Result<Vec<Address>, Discord> {
-        let mut named = Vec::new();
-        for value in fields.iter().filter(|found| found.is(field)).map(|found| found.value()) {
-            let addresses = address::list(value)
-                .map_err(|Unreadable(words)| Discord::Unreadable { field, words })?;
-            if let Some(other) = addresses.iter().find(|address| !self.has(address)) {
-                return Err(Discord::Unasked { field, address: other.to_string() });
-            }
-            named.extend(addresses);
+        let named = addresses(field, fields)?;
+        match named.iter().find(|address| !self.known.contains(address)) {
+            Some(other) => Err(Discord::Unasked { field, address: other.to_string() }),
+            None => Ok(named),
         }
-        Ok(named)
     }
+}
 
-    fn has(&self, address: &Address) -> bool {
-        self.recipients.iter().any(|(known, _)| known == address)
+/// Who a header says has written or sent it.
+pub(super) fn authors(header: &[u8]) -> Result<Vec<Address>, Discord> {
+    let fields = header::fields(header);
+    Ok([addresses("From", &fields)?, addresses("Sender", &fields)?].concat())
+}
+
+/// The addresses in all fields of that name.
+fn addresses(field: &'static str, fields: &[Field<'_>]) -> Result<Vec<Address>, Discord> {
+    let mut found = Vec::new();
+    for value in fields.iter().filter(|found| found.is(field)).map(|found| found.value()) {
+        let more = address::list(value)
+            .map_err(|Unreadable(words)| Discord::Unreadable { field, words })?;
+        found.extend(more);
     }
+    Ok(found)
+}
+
+/// One field in the place of several of that name; `None` where there is at most one.
+fn joined(name: &str, fields: &[Field<'_>]) -> Option<Vec<u8>> {
+    let all = fields.iter().filter(|field| field.is(name));
+    if all.clone().count() < 2 {
+        return None;
+    }
+    let values: Vec<&[u8]> =
+        all.map(|field| bare(field.value())).filter(|value| !value.is_empty()).collect();
+    match values.is_empty() {
+        true => Some(Vec::new()),
+        false => Some([name.as_bytes(), b": ", &values.join(&b",\r\n "[..]), b"\r\n"].concat()),
+    }
+}
+
+/// A list without blanks and commas around it.
+fn bare(list: &[u8]) -> &[u8] {
+    let is_outside = |octet: &u8| octet.is_ascii_whitespace() || *octet == b',';
+    let start = list.iter().position(|octet| !is_outside(octet)).unwrap_or(list.len());
+    let end = list.iter().rposition(|octet| !is_outside(octet)).map_or(start, |last| last + 1);
+    &list[start..end]
 }
 
 /// Whether a recipient in angle brackets is this address and nothing else.
@@ -138,10 +183,35 @@ mod tests {
     }
 
     #[test]
+    fn there_is_one_to_and_one_cc() {
+        let header = "To: A <a@c.example>\r\nSubject: x\r\ncc: b@c.example\r\nTO:\r\n b@c.example,\r\nTo:\r\n";
+        let expected = "To: A <a@c.example>,\r\n b@c.example\r\nSubject: x\r\ncc: b@c.example\r\n";
+        assert_eq!(addressed(&["a@c.example", "b@c.example"], header), expected);
+    }
+
+    #[test]
+    fn who_got_it_before_counts_for_nobody() {
+        let header = "Resent-To: a@c.example\r\nResent-Bcc: x@c.example\r\nSubject: x\r\n";
+        let expected = "Bcc: <a@c.example>\r\nResent-To: a@c.example\r\nSubject: x\r\n";
+        assert_eq!(addressed(&["a@c.example"], header), expected);
+    }
+
+    #[test]
+    fn authors_are_those_in_from_and_sender() {
+        let header =
+            b"From: A <a@c.example>, b@c.example\r\nTo: c@c.example\r\nsender: D@c.example\r\n";
+        let found: Vec<String> = authors(header).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["a@c.example", "b@c.example", "d@c.example"]);
+        assert!(authors(b"From: root\r\n").is_err());
+    }
+
+    #[test]
     fn who_is_no_recipient_must_not_be_named() {
         let discord = envelope(&["a@c.example"]).address(TWO.as_bytes()).unwrap_err();
         assert_eq!(discord, Discord::Unasked { field: "Cc", address: "b@c.example".to_owned() });
         let twice = "To: a@c.example\r\nTo: x@c.example\r\n";
+        let resent = "To: a@c.example\r\nResent-Cc: x@c.example\r\n";
+        assert!(envelope(&["a@c.example"]).address(resent.as_bytes()).is_err());
         assert!(envelope(&["a@c.example"]).address(twice.as_bytes()).is_err());
         let discord = envelope(&["a@c.example"]).address(b"To: root, a@c.example\r\n").unwrap_err();
         assert_eq!(discord, Discord::Unreadable { field: "To", words: "root".to_owned() });
@@ -156,6 +226,8 @@ mod tests {
             "a@c.example> , <b@c.example",
             "a@c.example,b@c.example",
             "a b@c.example",
+            "=?utf-8?Q?a?=@c.example",
+            "a@c.example (of",
             "a@c.example\r\nBcc: b@c.example",
         ] {
             assert!(Envelope::new(&[bad.to_owned()]).is_err(), "{bad:?}");

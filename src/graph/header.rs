@@ -1,6 +1,9 @@
 //! The header of a message while it streams in: where it ends, and its fields.
+//!
+//! Whom a message goes to is decided by how Exchange reads it. So that this reading can't differ from
+//! the one here, what could be read in two ways goes on in a form that can't, or not at all.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 /// The longest header. Room for 500 recipients, which is all that Exchange takes, and for the traces
 /// of many hops; it is the one part of a message that is held in memory whole.
@@ -29,6 +32,11 @@ pub(super) struct Split {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
+/// A line of the header holds a NUL, or a carriage return in its middle: one reader's line may be
+/// another's two.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ambiguous;
+
 impl Reader {
     /// Takes the next octets; `None` where the header goes on.
     pub(super) fn take(&mut self, octets: &[u8]) -> Result<Option<Split>, TooLong> {
@@ -36,7 +44,7 @@ impl Reader {
         while let Some(at) = memchr(b'\n', &self.octets[self.searched..]) {
             let end = self.searched + at + 1;
             let line = &self.octets[self.line..end];
-            if line.trim_ascii().is_empty() {
+            if content(line).is_empty() {
                 return Ok(Some(self.split(self.line, end)));
             }
             if self.line == 0 && is_envelope(line) {
@@ -44,7 +52,7 @@ impl Reader {
                 (self.line, self.searched) = (0, 0);
                 continue;
             }
-            if !is_of_header(line) {
+            if !self.is_of_header(line) {
                 return Ok(Some(self.split(self.line, self.line)));
             }
             (self.line, self.searched) = (end, end);
@@ -56,12 +64,20 @@ impl Reader {
     /// The message has ended.
     pub(super) fn finish(mut self) -> Split {
         if self.line < self.octets.len() {
-            if !is_of_header(&self.octets[self.line..]) {
+            if !self.is_of_header(&self.octets[self.line..]) {
                 return self.split(self.line, self.line);
             }
             self.octets.extend_from_slice(b"\r\n");
         }
         Split { header: self.octets, body: Vec::new() }
+    }
+
+    /// Whether the next line belongs to the header. Programs that forget the blank line have their
+    /// body where the first line is that doesn't. A continuation has to have something before it, or
+    /// it would continue a field that is put in front.
+    fn is_of_header(&self, line: &[u8]) -> bool {
+        let continues = self.line > 0 && line.first().is_some_and(|octet| b" \t".contains(octet));
+        continues || name(line).is_some()
     }
 
     fn split(&mut self, header: usize, body: usize) -> Split {
@@ -74,13 +90,32 @@ impl Reader {
 
 /// A mailbox file's separator, which some programs leave above a message.
 fn is_envelope(line: &[u8]) -> bool {
-    line.starts_with(b"From ") || line.starts_with(b">From ")
+    line.starts_with(b"From ") && name(line).is_none() || line.starts_with(b">From ")
 }
 
-/// Whether a line belongs to a header. Programs that forget the blank line have their body where the
-/// first line is that doesn't.
-fn is_of_header(line: &[u8]) -> bool {
-    name(line).is_some() || line.first().is_some_and(|octet| b" \t".contains(octet))
+/// A line without its ending, before whose line feed some programs write carriage returns for two.
+fn content(line: &[u8]) -> &[u8] {
+    let mut content = line.strip_suffix(b"\n").unwrap_or(line);
+    while let Some(shorter) = content.strip_suffix(b"\r") {
+        content = shorter;
+    }
+    content
+}
+
+/// The header as every reader reads it: all lines end in CRLF, and none consists of blanks, which some
+/// take for the header's end.
+pub(super) fn unambiguous(header: &[u8]) -> Result<Vec<u8>, Ambiguous> {
+    let mut lines = Vec::with_capacity(header.len());
+    for line in header.split_inclusive(|octet| *octet == b'\n').map(content) {
+        if memchr2(b'\r', b'\0', line).is_some() {
+            return Err(Ambiguous);
+        }
+        if !line.trim_ascii().is_empty() {
+            lines.extend_from_slice(line);
+            lines.extend_from_slice(b"\r\n");
+        }
+    }
+    Ok(lines)
 }
 
 /// `field-name`, which blanks may follow before the colon (RFC 5322 section 4.5).
@@ -150,6 +185,13 @@ mod tests {
             ("A: 1\r\nhello, world\r\n", "A: 1\r\n", "hello, world\r\n"),
             ("A: 1\r\nB: 2", "A: 1\r\nB: 2\r\n", ""),
             ("A: 1\r\nhello", "A: 1\r\n", "hello"),
+            // Nothing stands before the first line that it could continue.
+            (" A: 1\r\nB: 2\r\n\r\nx", "", " A: 1\r\nB: 2\r\n\r\nx"),
+            ("From a@b Mon\n A: 1\nB: 2\n", "", " A: 1\nB: 2\n"),
+            // A continuation line all the same.
+            ("A: 1\r\n \t\r\nB: 2\r\n\r\nx", "A: 1\r\n \t\r\nB: 2\r\n", "x"),
+            ("A: 1\r\r\n\r\r\nx", "A: 1\r\r\n", "x"),
+            ("From : a@b\r\n\r\nx", "From : a@b\r\n", "x"),
             ("From a@b Mon Nov 23 10:00:00\nA : 1\n\nx", "A : 1\n", "x"),
             ("", "", ""),
         ] {
@@ -167,6 +209,25 @@ mod tests {
         let line = [&b"X: "[..], &[b'x'; 1000], b"\r\n"].concat();
         let taken = (0..200).find_map(|_| reader.take(&line).err());
         assert_eq!(taken, Some(TooLong));
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_written_in_one() {
+        let read = |header: &[u8]| unambiguous(header).map(|text| String::from_utf8(text).unwrap());
+        let plain = "A: 1\r\n 2\r\nB: 3\r\n";
+        for header in [
+            plain,
+            "A: 1\n 2\nB: 3\n",
+            "A: 1\r\n \t \r\n 2\r\nB: 3\r\n\t\r\n",
+            "A: 1\r\r\n 2\r\nB: 3\r\r\r\n",
+        ] {
+            assert_eq!(read(header.as_bytes()).as_deref(), Ok(plain), "{header:?}");
+        }
+        for header in
+            [&b"A: 1\rBcc: x@y.example\r\n"[..], b"A: 1\r\n\0B: 2\r\n", b"A: 1\r \r\n", b"\rA: 1\n"]
+        {
+            assert_eq!(read(header), Err(Ambiguous), "{header:?}");
+        }
     }
 
     #[test]

@@ -20,7 +20,8 @@ impl Throttle {
         let now = Instant::now();
         let mut known = self.known();
         known.retain(|_, until| *until > now);
-        known.insert(mailbox.to_lowercase(), now + wait);
+        let until = known.entry(mailbox.to_lowercase()).or_insert(now);
+        *until = (now + wait).max(*until);
     }
 
     /// Waits until the mailbox may send, if that is by `deadline`.

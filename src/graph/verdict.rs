@@ -7,7 +7,8 @@ pub struct Verdict {
     pub code: u16,
     /// The enhanced status code (RFC 3463).
     pub enhanced: &'static str,
-    /// What a device's display can show: one line of ASCII.
+    /// What a device's display can show: one line of ASCII. Where the outcome is unknown, what Graph
+    /// did.
     pub text: String,
     /// What happened and what to do, for the operator. Never holds a secret.
     pub explanation: String,
@@ -36,6 +37,15 @@ impl Verdict {
     ) -> Self {
         let (text, explanation) = (printable(&text.into()), explanation.into());
         Self { code, enhanced, text, explanation, outcome: Outcome::Refused }
+    }
+
+    /// Nothing clear. `text` is what goes behind the service's name.
+    pub(super) fn unknown(
+        code: (u16, &'static str),
+        text: impl Into<String>,
+        explanation: impl Into<String>,
+    ) -> Self {
+        Self { outcome: Outcome::Unknown, ..Self::refused(code, text, explanation) }
     }
 
     /// The reply without its line ending.

@@ -24,6 +24,7 @@ pub(crate) struct Cloud {
     pub(crate) tls: TlsAcceptor,
     pub(crate) submissions: crate::smtp::Submissions,
     pub(crate) drafts: crate::graph::Drafts,
+    pub(crate) pace: crate::graph::Pace,
     knobs: Mutex<Knobs>,
     tenant: Mutex<Tenant>,
 }
@@ -40,6 +41,7 @@ impl Cloud {
             tls,
             submissions: crate::smtp::Submissions::default(),
             drafts: crate::graph::Drafts::default(),
+            pace: crate::graph::Pace::default(),
             knobs: Mutex::default(),
             tenant: Mutex::new(tenant),
         }

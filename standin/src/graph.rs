@@ -4,6 +4,7 @@ mod caller;
 mod draft;
 mod drafts;
 mod fields;
+mod pace;
 mod refusal;
 mod send;
 mod upload;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, post, put};
@@ -20,10 +22,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use crate::cloud::Cloud;
+use crate::entropy;
 use crate::http;
 use refusal::Refusal;
 
 pub(crate) use drafts::Drafts;
+pub(crate) use pace::Pace;
 
 /// Serves one connection until it ends.
 pub(crate) async fn serve<S>(stream: S, cloud: Arc<Cloud>) -> io::Result<()>
@@ -50,18 +54,23 @@ fn mailbox() -> Router<Arc<Cloud>> {
         .route("/messages/{message}/attachments/createUploadSession", post(upload::create))
 }
 
-/// Counts the request, and answers it as the knobs say, if they do.
+/// Counts the request, and answers it as the knobs say, if they do. The answer has a name.
 async fn disturbed(State(cloud): State<Arc<Cloud>>, request: Request, next: Next) -> Response {
     cloud.counters.graph_requests.increment();
-    let (delay, failure) = {
+    let (delay, rate, failure) = {
         let mut knobs = cloud.knobs();
-        (knobs.graph_delay, knobs.take_graph_failure())
+        (knobs.graph_delay, knobs.graph_rate, knobs.take_graph_failure())
     };
     if !delay.is_zero() {
         sleep(delay).await;
     }
-    match failure {
+    let failure = failure.or_else(|| cloud.pace.throttle(rate?));
+    let mut response = match failure {
         Some(failure) => failure.into_response(),
         None => next.run(request).await,
+    };
+    if let Ok(id) = HeaderValue::from_str(&entropy::guid()) {
+        response.headers_mut().insert("request-id", id);
     }
+    response
 }

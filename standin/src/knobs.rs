@@ -117,6 +117,9 @@ pub struct Knobs {
     pub graph_failure: Option<AuthorityFailure>,
     /// Wait before any answer of Graph.
     pub graph_delay: Duration,
+    /// How many requests Graph takes in such a time; those beyond get 429 and the rest of it, in fractions of seconds, as
+    /// `Retry-After`. `None`: any number.
+    pub graph_rate: Option<(u32, Duration)>,
     /// An application access policy keeps every application out of every mailbox.
     pub graph_access_disabled: bool,
 
@@ -235,6 +238,7 @@ impl Default for Knobs {
             pop_idle_timeout: Duration::from_secs(30 * 60),
             graph_failure: None,
             graph_delay: Duration::ZERO,
+            graph_rate: None,
             graph_access_disabled: false,
             google: false,
             mail_delay: Duration::ZERO,

@@ -34,9 +34,14 @@ pub(crate) struct Rig {
 impl Rig {
     /// An application's way out through the stand-in's Graph.
     pub(crate) async fn start() -> Self {
+        Self::with_keys("").await
+    }
+
+    /// The same, with these keys of its mailbox.
+    pub(crate) async fn with_keys(keys: &str) -> Self {
         let standin = tenant().await;
         let endpoint = standin.graph();
-        Self::with(standin, &endpoint, &app(), "")
+        Self::with(standin, &endpoint, &app(), keys)
     }
 
     /// The same through the Graph at `endpoint`.
