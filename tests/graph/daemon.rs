@@ -1,6 +1,8 @@
 //! A whole gatepost whose mailbox sends through Graph: what its SMTP clients see.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use gatepost::daemon::Daemon;
 use gatepost_standin::AuthorityFailure;
@@ -10,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::journal::Journal;
 use super::rig::{ALICE, ERP, SCANNER, app, configure, tenant};
 use super::scan;
 
@@ -157,6 +160,60 @@ async fn what_is_too_much_is_refused_where_it_shows() {
 }
 
 #[tokio::test]
+async fn what_only_smtp_could_honour_is_refused_before_the_message() {
+    let house = House::start("smtp_via = \"graph\"").await;
+    let mut client = house.logged_in().await;
+    for (parameters, reply) in [
+        ("SMTPUTF8", "555 5.5.4 "),
+        ("BODY=BINARYMIME", "504 5.5.4 "),
+        ("RET=HDRS", "555 5.5.4 "),
+        ("SIZE=10 ENVID=7", "555 5.5.4 "),
+        ("SIZE=ten", "501 5.5.4 "),
+        ("SIZE=99999999999999999999999", "552 5.3.4 "),
+        ("body=8bitmime AUTH=<> size=10", "250 "),
+    ] {
+        let answer = client.ask(&format!("MAIL FROM:<{SCANNER}> {parameters}")).await;
+        assert!(answer.starts_with(reply), "{parameters}: {answer}");
+    }
+    let answer = client.ask(&format!("RCPT TO:<{ERP}> NOTIFY=NEVER")).await;
+    assert!(answer.starts_with("555 5.5.4 "), "{answer}");
+    for number in 0..gatepost::graph::RECIPIENTS {
+        assert!(client.ask(&format!("RCPT TO:<r{number}@c.example>")).await.starts_with("250 "));
+    }
+    assert!(client.ask("RCPT TO:<one.more@c.example>").await.starts_with("452 4.5.3 "));
+}
+
+/// Each message's own line, by which it is found at Microsoft too.
+#[tokio::test]
+async fn the_journal_tells_of_each_message() {
+    let (journal, _guard) = Journal::here();
+    let house = House::start("smtp_via = \"graph\"\nmessages_per_minute = 0").await;
+    let mut client = house.logged_in().await;
+    let reply = client.send(&[ERP], MESSAGE.as_bytes()).await;
+    let id = reply.trim_end().rsplit_once("queued as ").unwrap().1.to_owned();
+    assert_eq!(id.len(), 36, "{reply}");
+    journal.tells(&format!(
+        "message sent mail_from=\"{SCANNER}\" recipients=\"1\" octets={}",
+        MESSAGE.len()
+    ));
+    journal.tells(&format!("queue_id=\"{id}\" changed=\"\" milliseconds="));
+
+    house.standin.knobs().graph_failure = Some(AuthorityFailure {
+        status: 504,
+        body: "<html>upstream timed out</html>".to_owned(),
+        retry_after: None,
+        times: Some(1),
+    });
+    let reply = client.send(&[ERP], MESSAGE.as_bytes()).await;
+    let expected =
+        "451 4.4.2 Mail server failed (HTTP 504); it is unknown whether the message was sent\r\n";
+    assert_eq!(reply, expected);
+    journal.tells("It said: 504: <html>upstream timed out</html> (request ");
+    journal.tells("outcome unknown: the mail host had the whole message");
+    journal.tells("why=\"failed (HTTP 504)\"");
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_in_the_middle_leaves_nothing() {
     let house = House::start("smtp_via = \"graph\"\nsubmissions = 1").await;
     let mut client = house.logged_in().await;
@@ -182,26 +239,30 @@ async fn a_login_without_a_way_out_is_told_so() {
     assert!(reply.starts_with("454 4.7.0 "), "{reply}");
 }
 
+/// Fifty devices at once, and a Graph that wants to be left alone at first, and again and again.
 #[tokio::test]
 async fn a_fleet_that_graph_throttles_gets_its_mail_out() {
     let house = House::start("smtp_via = \"graph\"\nmessages_per_minute = 0").await;
+    house.standin.knobs().graph_rate = Some((4, Duration::from_millis(200)));
     house.standin.knobs().graph_failure = Some(AuthorityFailure {
         status: 429,
         body: r#"{"error":{"code":"TooManyRequests"}}"#.to_owned(),
         retry_after: Some("0.05".to_owned()),
-        times: Some(1),
+        times: Some(3),
     });
     let mut fleet = JoinSet::new();
     for number in 0..50 {
         let mut client = house.logged_in().await;
         fleet.spawn(async move {
-            let message = MESSAGE.replace("Seite", &format!("Seite {number}"));
+            let message = MESSAGE.replace("Seite", &format!("Seite {number} von"));
             client.send(&[ERP], message.as_bytes()).await
         });
     }
     for reply in fleet.join_all().await {
         assert!(reply.starts_with("250 "), "{reply}");
     }
-    assert_eq!(house.received(ERP).len(), 50);
-    assert_eq!(house.standin.counters().graph_requests.count(), 51);
+    let received = house.received(ERP);
+    let different: HashSet<&Vec<u8>> = received.iter().collect();
+    assert_eq!((received.len(), different.len()), (50, 50));
+    assert!(house.standin.counters().graph_requests.count() >= 53, "some were told to wait");
 }

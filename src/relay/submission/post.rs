@@ -40,23 +40,23 @@ impl<'r> Post<'r> {
     }
 
     /// Begins the envelope. Graph needs none of it; but a size that is known to be too much is refused
-    /// before it comes (RFC 1870 section 6.1).
+    /// before it comes (RFC 1870 section 6.1), and so is what only SMTP could honour.
     pub(super) fn mail(&mut self, mail: &Mail) -> Reply {
-        let sizes = mail.0.parameters.split_ascii_whitespace().filter_map(|parameter| {
-            let (name, size) = parameter.split_once('=')?;
-            name.eq_ignore_ascii_case("SIZE").then(|| size.parse::<usize>().unwrap_or(usize::MAX))
-        });
-        match sizes.max() {
-            Some(size) if size > graph::SIZE => answer(&graph::too_large()),
-            _ => Reply::of(250, "2.1.0 Sender OK"),
-        }
+        let unfit = mail.0.parameters.split_ascii_whitespace().find_map(unfit);
+        unfit.unwrap_or_else(|| Reply::of(250, "2.1.0 Sender OK"))
     }
 
     /// Adds to the envelope.
     pub(super) fn recipient(&mut self, recipient: &Recipient) -> Reply {
         let address = &recipient.0.address;
+        if !recipient.0.parameters.is_empty() {
+            return Reply::of(555, "5.5.4 RCPT TO parameters not implemented");
+        }
         if let Err(verdict) = graph::check_recipient(address) {
             return answer(&verdict);
+        }
+        if self.recipients.len() == graph::RECIPIENTS {
+            return Reply::of(452, "4.5.3 Too many recipients");
         }
         self.recipients.push(address.clone());
         Reply::of(250, "2.1.5 Recipient OK")
@@ -102,7 +102,10 @@ impl<'r> Post<'r> {
         match verdict.outcome {
             Outcome::Sent => Verdict::Replied(reply(&verdict)),
             Outcome::Refused => Verdict::Replied(answer(&verdict)),
-            Outcome::Unknown => Verdict::Unknown(verdict.explanation),
+            Outcome::Unknown => {
+                warn!(reason = verdict.explanation, "Graph gave no clear answer");
+                Verdict::Unknown(verdict.text)
+            }
         }
     }
 
@@ -120,6 +123,24 @@ impl<'r> Post<'r> {
         let graph = relay.graph().map_err(|refusal| crate::proto::smtp::answer(&refusal))?;
         let begun = graph.begin(Arc::clone(&self.mailbox), &self.recipients).await;
         begun.map_err(|verdict| answer(&verdict))
+    }
+}
+
+/// What to answer to a parameter of MAIL; `None` where it may stand. That of AUTH (RFC 4954 section 5)
+/// says nothing that would matter.
+fn unfit(parameter: &str) -> Option<Reply> {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    match name.to_ascii_uppercase().as_str() {
+        "SIZE" if value.is_empty() || !value.bytes().all(|octet| octet.is_ascii_digit()) => {
+            Some(Reply::of(501, "5.5.4 Invalid arguments"))
+        }
+        "SIZE" => {
+            (value.parse().unwrap_or(usize::MAX) > graph::SIZE).then(|| answer(&graph::too_large()))
+        }
+        "BODY" => (!["7BIT", "8BITMIME"].iter().any(|known| value.eq_ignore_ascii_case(known)))
+            .then(|| Reply::of(504, "5.5.4 BODY parameter not implemented")),
+        "AUTH" => None,
+        _ => Some(Reply::of(555, "5.5.4 MAIL FROM parameters not implemented")),
     }
 }
 
