@@ -200,8 +200,8 @@ proptest! {
     /// What a client says is what the directory hears.
     #[test]
     fn every_name_and_password_arrives_as_it_was_sent(
-        authzid in "[^\\pC]{0,20}",
-        authcid in "[^\\pC]{1,20}",
+        authzid in "[^\\pC\\p{Zl}\\p{Zp}]{0,20}",
+        authcid in "[^\\pC\\p{Zl}\\p{Zp}]{1,20}",
         password in "[^\0]{0,60}",
     ) {
         let login = exchange("PLAIN", Some(&base64(format!("{authzid}\0{authcid}\0{password}"))), &[]);

@@ -81,6 +81,16 @@ impl Inbox {
         }
     }
 
+    /// As much of the next line as has come, up to `limit` octets, left where it is. What
+    /// [`line`](Self::line) then calls too long has all of them here, however it was cut.
+    pub fn line_so_far(&mut self, limit: usize) -> &[u8] {
+        if self.overlong && !self.skip_line() {
+            return &[];
+        }
+        let unread = self.unread();
+        &unread[..unread.len().min(limit)]
+    }
+
     /// The next line with its ending, left where it is; `None` until its end is there.
     pub fn peek_line(&self) -> Option<&[u8]> {
         memchr(b'\n', self.unread()).map(|end| &self.unread()[..=end])
@@ -109,7 +119,7 @@ impl Inbox {
         taken
     }
 
-    /// Drops the rest of an overlong line; false where its end is still to come.
+    /// Drops the rest of the line; false where its end is still to come.
     fn skip_line(&mut self) -> bool {
         let end = memchr(b'\n', self.unread());
         let count = end.map_or(self.len(), |end| end + 1);

@@ -51,7 +51,7 @@ impl Framing {
                 }
                 Awaiting::Line => {
                     // Before the line is gone, which it is where it is too long.
-                    let tag = self.tag(inbox.unread());
+                    let tag = self.tag(inbox.line_so_far(limits.line));
                     let line = match inbox.line(limits.line) {
                         Ok(Some(line)) => line,
                         Ok(None) => return Frame::Incomplete,
@@ -74,9 +74,9 @@ impl Framing {
         tag(&self.restart())
     }
 
-    /// The tag of the command that is being read, whose beginning may be `unread`.
-    fn tag(&self, unread: &[u8]) -> String {
-        tag(if self.octets.is_empty() { unread } else { &self.octets })
+    /// The tag of the command that is being read, which may begin with `line`.
+    fn tag(&self, line: &[u8]) -> String {
+        tag(if self.octets.is_empty() { line } else { &self.octets })
     }
 
     fn too_long(&mut self, tag: String) -> Frame {

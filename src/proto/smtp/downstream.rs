@@ -54,7 +54,8 @@ impl Downstream {
             return Ok(Step::Done(Offer::Sender(sender)));
         }
         // Before the line is gone, which it is where it is too long.
-        let auth = inbox.unread().get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH "));
+        let begun = inbox.line_so_far(self.terms.limits.line);
+        let auth = begun.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH "));
         let line = match inbox.line(self.terms.limits.line) {
             Ok(Some(line)) => line,
             Ok(None) => return Ok(Step::Read),
