@@ -188,43 +188,68 @@ fn echo(status: u16) -> AuthorityFailure {
     AuthorityFailure { status, body, retry_after: None, times: None }
 }
 
-#[tokio::test]
-async fn no_secret_is_written_down_or_told() {
-    // Other threads than the test's: where passwords are checked and files written.
+/// One trouble under one grant: what was said to clients, and what was written down.
+async fn turn(trouble: fn(&mut Knobs), grant: &str) -> (Evidence, String) {
+    let mut evidence = Evidence::default();
+    let standin = Standin::start().await.unwrap();
+    let seed = standin.mint_refresh_token(PUBLIC_APP, ADDRESS);
+    trouble(&mut standin.knobs());
+    // The waits behind failed logins have tests of their own.
+    let tables = "[limits]\nbad_commands = 2\n[timeouts]\nlogin_delay = \"1s\"\n";
+    let difference = match grant {
+        "refresh_token" => {
+            // The application has no other secret.
+            if let Some(failure) = &mut standin.knobs().authority_failure {
+                failure.body = failure.body.replace(CLIENT_SECRET, &seed);
+            }
+            Difference { tables, ..signed_in(&seed) }
+        }
+        _ => Difference { tables, ..Difference::default() },
+    };
+    evidence.secrets.push(seed);
+    let rig = Rig::with(standin, &difference).await;
+    evidence.logins(&rig).await;
+    rig.standin.revoke_tokens();
+    let login = format!("a LOGIN scanner \"{PASSWORD}\"");
+    evidence.talk(&rig, "imap", &[login]).await;
+    evidence.learn_tokens(&rig);
+    evidence.learn_refresh_tokens(&rig);
+    let written = rig.journal.text();
+    rig.stop().await;
+    (evidence, written)
+}
+
+#[test]
+fn no_secret_is_written_down_or_told() {
+    // Other threads than the turns': where passwords are checked and files written.
     let elsewhere = Journal::default();
     tracing::subscriber::set_global_default(elsewhere.subscriber()).unwrap();
     let mut written = String::new();
     let mut evidence = Evidence::default();
     evidence.secrets.extend([PASSWORD, WRONG, CLIENT_SECRET].map(str::to_owned));
-    for turn in troubles() {
-        for grant in ["client_credentials", "refresh_token"] {
-            let standin = Standin::start().await.unwrap();
-            let seed = standin.mint_refresh_token(PUBLIC_APP, ADDRESS);
-            turn(&mut standin.knobs());
-            // The waits behind failed logins have tests of their own.
-            let tables = "[limits]\nbad_commands = 2\n[timeouts]\nlogin_delay = \"1s\"\n";
-            let difference = match grant {
-                "refresh_token" => {
-                    // The application has no other secret.
-                    if let Some(failure) = &mut standin.knobs().authority_failure {
-                        failure.body = failure.body.replace(CLIENT_SECRET, &seed);
-                    }
-                    Difference { tables, ..signed_in(&seed) }
-                }
-                _ => Difference { tables, ..Difference::default() },
-            };
-            evidence.secrets.push(seed);
-            let rig = Rig::with(standin, &difference).await;
-            evidence.logins(&rig).await;
-            rig.standin.revoke_tokens();
-            let login = format!("a LOGIN scanner \"{PASSWORD}\"");
-            evidence.talk(&rig, "imap", &[login]).await;
-            evidence.learn_tokens(&rig);
-            evidence.learn_refresh_tokens(&rig);
-            written += &rig.journal.text();
-            rig.stop().await;
+    // Most of a turn is waiting behind failed logins. Each has a thread, since its journal is the
+    // thread's.
+    std::thread::scope(|scope| {
+        let turns: Vec<_> = troubles()
+            .into_iter()
+            .flat_map(|trouble| {
+                ["client_credentials", "refresh_token"].map(|grant| (trouble, grant))
+            })
+            .map(|(trouble, grant)| {
+                scope.spawn(move || {
+                    let runtime =
+                        tokio::runtime::Builder::new_current_thread().enable_all().build();
+                    runtime.unwrap().block_on(turn(trouble, grant))
+                })
+            })
+            .collect();
+        for turn in turns {
+            let (turn, lines) = turn.join().unwrap();
+            written += &lines;
+            evidence.heard += &turn.heard;
+            evidence.secrets.extend(turn.secrets);
         }
-    }
+    });
     written += &elsewhere.text();
     assert!(written.contains("LoginRejected") && written.contains("got an access token"));
     assert!(evidence.secrets.iter().any(|secret| secret.starts_with("eyJ")), "no token was seen");
