@@ -147,6 +147,8 @@ async fn a_whole_domain_logs_in_by_its_addresses_and_one_password() {
         ("a b@contoso.example", "for all"),
         ("alice", "for all"),
         (USER, "for all"),
+        (ADDRESS, "for all"),
+        ("CONTOSO\\Scanner@contoso.example", "for all"),
     ] {
         let answer = imap(&rig, user, password).await.1;
         assert_eq!(answer, "a NO [AUTHENTICATIONFAILED] Authentication failed", "{user}");
@@ -257,6 +259,7 @@ fn what_contradicts_itself_is_refused_at_start() {
             "unknown passwords \"shared\"",
         ),
         (format!("{app}\"*@b.example\"\nuser = \"all\""), "a user name for a whole domain"),
+        (format!("{app}\"a@b\u{fc}ro.example\""), "isn't in ASCII"),
         (
             format!("{app}\"a@b.example\"\npassword = \"x\""),
             "a password beside passwords = \"devices\"",

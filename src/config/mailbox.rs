@@ -263,6 +263,12 @@ fn address(section: &mut Section<'_>, report: &Report<'_>) -> Option<Spanned<Str
         report.problem(address.span(), title, "such as scanner@contoso.example");
         return None;
     }
+    if parts.is_some_and(|(_, domain)| !domain.is_ascii()) {
+        // Two spellings of a domain would be two domains here, and one where the mail is.
+        let title = format!("the domain of {text:?} isn't in ASCII");
+        report.problem(address.span(), title, "write its labels as the DNS has them, xn--...");
+        return None;
+    }
     Some(address)
 }
 

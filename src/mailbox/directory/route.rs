@@ -98,14 +98,17 @@ impl Directory {
         Some(Route { device: Some(device.to_owned()), ..route })
     }
 
-    /// The route by an entry for all of a domain, where `name` is an address of it.
+    /// The route by an entry for all of a domain, where `name` is an address of it. Who has a mailbox
+    /// of its own isn't let in by the password of all the others.
     fn of_domain<'d>(&'d self, name: &str) -> Option<Route<'d>> {
         let (local, domain) = name.rsplit_once('@')?;
-        let odd = |c: char| c.is_whitespace() || c.is_control() || "@*\\<>\"".contains(c);
-        if local.is_empty() || local.contains(odd) || name.len() > super::LONGEST_ADDRESS {
+        if !is_plain(local) || name.len() > super::LONGEST_ADDRESS {
             return None;
         }
         let entry = self.domains.get(domain)?;
+        if self.mailboxes.contains_key(name) {
+            return None;
+        }
         Some(Route { entry, address: name.to_owned().into(), device: None, wanted: None })
     }
 }
@@ -120,6 +123,14 @@ impl Route<'_> {
         let address = self.address.clone().into_owned();
         Arc::new(Mailbox { address, ..Mailbox::clone(mailbox) })
     }
+}
+
+/// Whether a local part has one spelling only (RFC 5321's Dot-string): quotes, comments, letters that look or
+/// normalise alike, and the routes of old (`%`, `!`, `/`) may lead a service to another mailbox than the one
+/// that was looked up here.
+fn is_plain(local: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"#$&'-=?^_`{|}~".contains(&b);
+    local.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(plain))
 }
 
 /// `user+device`, or `local+device@domain` for the user `local@domain`.

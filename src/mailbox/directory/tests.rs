@@ -204,6 +204,49 @@ fn a_taken_user_leaves_the_first_one_in_place() {
     );
 }
 
+/// A mailbox with a user and password of its own, one that has none any more, and all others of their domain.
+#[test]
+fn the_password_of_a_whole_domain_opens_no_mailbox_that_has_its_own() {
+    let mut directory = directory();
+    directory.insert("", hashed("for all"), mailbox("*@contoso.example")).unwrap();
+    let none = Password::OfDevices;
+    directory.insert("boss", none, mailbox("boss@contoso.example")).unwrap();
+    assert!(verify(&directory, &login("jane.o'neil-2@contoso.example", "for all")).is_ok());
+    for local in ["scanner", "boss"] {
+        for user in [
+            format!("{local}@contoso.example"),
+            format!("{}@Contoso.EXAMPLE", local.to_uppercase()),
+            format!("CONTOSO\\{local}@contoso.example"),
+            format!("{local}@contoso.example\\{local}@contoso.example"),
+            format!("jane@contoso.example\\{local}@contoso.example"),
+            format!("jane@contoso.example\\{local}"),
+            format!("{local}@contoso.example."),
+            format!("{local}.@contoso.example"),
+            format!(".{local}@contoso.example"),
+            format!("{local} @contoso.example"),
+            format!("{local}@contoso.example "),
+            format!("{local}\u{a0}@contoso.example"),
+            format!("{local}\u{200b}@contoso.example"),
+            format!("\"{local}\"@contoso.example"),
+            format!("{local}(x)@contoso.example"),
+            format!("<{local}@contoso.example>"),
+            format!("{local}%contoso.example@contoso.example"),
+            format!("{local}+x@contoso.example"),
+            format!("{local}++x@contoso.example"),
+            format!("\u{ff42}\u{ff4f}\u{ff53}\u{ff53}{local}@contoso.example"),
+            format!("{local}@contoso\u{3002}example"),
+            local.replacen('s', "\u{17f}", 1) + "@contoso.example",
+            local.replacen('s', "s\u{301}", 1) + "@contoso.example",
+        ] {
+            let wish = Login::new("", &user, "for all");
+            assert!(wish.is_err() || verify(&directory, &wish.unwrap()).is_err(), "{user:?}");
+        }
+        let acting =
+            Login::new(&format!("{local}@contoso.example"), "jane@contoso.example", "for all");
+        assert_eq!(cause(&directory, &acting.unwrap()), Cause::NotAuthorized);
+    }
+}
+
 #[test]
 fn services_are_those_of_distinct_providers() {
     let mut directory = empty();
