@@ -83,9 +83,8 @@ pub(super) fn rotate(
 ) -> Result<(), Failure> {
     let (store, record) = existing(config, device)?;
     let password = Password::new(&record.mailbox, origin)?;
-    let record =
-        DeviceRecord { password: Some(password.written()), cut: former.cut(&record), ..record };
-    store.save(&record)?;
+    let record = DeviceRecord { password: Some(password.written()), ..record };
+    former.save(&store, &record)?;
     password.show(&record, device);
     Ok(())
 }
@@ -96,8 +95,8 @@ pub(super) fn revoke(
     former: Former,
 ) -> Result<(), Failure> {
     let (store, record) = existing(config, device)?;
-    let (cut, revoked) = (former.cut(&record), Some(Day::of(SystemTime::now())));
-    store.save(&DeviceRecord { password: None, revoked, cut, ..record })?;
+    let revoked = Some(Day::of(SystemTime::now()));
+    former.save(&store, &DeviceRecord { password: None, revoked, ..record })?;
     eprintln!("{} has no password any more.", device.name);
     Ok(())
 }
@@ -139,12 +138,17 @@ fn address(
 }
 
 impl Former {
-    /// The instant before which sessions are over.
-    fn cut(self, record: &DeviceRecord) -> Option<SystemTime> {
+    /// Writes `record`, which no longer has the former password, and then ends what that opened: a login
+    /// that still found it there began before the first of the two was written.
+    fn save(self, store: &DeviceStore, record: &DeviceRecord) -> Result<(), Trouble> {
+        store.save(record)?;
         match self {
             // Rounded up to the millisecond that records keep.
-            Self::Cut => Some(SystemTime::now() + Duration::from_millis(1)),
-            Self::GoesOn => record.cut,
+            Self::Cut => {
+                let cut = Some(SystemTime::now() + Duration::from_millis(1));
+                store.save(&DeviceRecord { cut, ..record.clone() })
+            }
+            Self::GoesOn => Ok(()),
         }
     }
 }
