@@ -6,9 +6,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use tokio::net::TcpListener;
+use socket2::SockRef;
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::config::Address;
 use crate::relay::Source;
@@ -71,10 +72,27 @@ impl Bound {
 /// Whatever the system says, or that nothing was handed over under the name.
 pub(super) async fn open(address: &Address, mode: u32, handed: &Handed) -> io::Result<Vec<Bound>> {
     match address {
-        Address::Network(address) => Ok(vec![Bound::network(TcpListener::bind(address).await?)?]),
+        Address::Network(address) => Ok(vec![Bound::network(at_address(*address)?)?]),
         Address::Path(path) => Ok(vec![at_path(path, mode).await?]),
         Address::Handed(name) => handed.duplicates(name),
     }
+}
+
+/// Connections that wait to be accepted: a burst of them, as Linux lets through by default (`somaxconn`).
+const BACKLOG: u32 = 4096;
+
+/// A socket at `address`. One for IPv6 takes that alone: beside it, a listener on 0.0.0.0 has the same port,
+/// and whichever comes first.
+fn at_address(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if address.is_ipv6() {
+        SockRef::from(&socket).set_only_v6(true)?;
+    }
+    // A restart doesn't wait for the last connections to be forgotten. Elsewhere it would share the port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// A socket at `path`. It gets its permissions under another name, so that nobody else connects
@@ -184,6 +202,34 @@ impl Listening {
                 let path = address.as_pathname().map(Path::to_owned).unwrap_or_default();
                 let listener = Listener::Path(UnixListener::from_std(listener)?);
                 Ok(Bound { listener, spot: Spot::Path(path) })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    fn at(ip: IpAddr, port: u16) -> io::Result<TcpListener> {
+        at_address(SocketAddr::new(ip, port))
+    }
+
+    #[tokio::test]
+    async fn all_addresses_of_both_kinds_have_one_port() {
+        let (four, six) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into());
+        // A port that is free in one kind may be taken in the other.
+        for attempt in 0..10 {
+            let first = match at(six, 0) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => return,
+                first => first.unwrap(),
+            };
+            let port = first.local_addr().unwrap().port();
+            match at(four, port) {
+                Ok(_) => break,
+                Err(error) => assert!(attempt < 9, "{error}"),
             }
         }
     }
