@@ -19,7 +19,7 @@ pub use device::{
     Device, DeviceName, Devices, InvalidName, PASSWORD_LENGTH, PasswordDigest, Proof, Scope, Visit,
     generate,
 };
-pub use directory::{Admitted, Directory, KEY_LENGTH, Password, UserTaken};
+pub use directory::{Admitted, Directory, KEY_LENGTH, Password, UserTaken, rejected};
 pub use network::{InvalidNetwork, Network};
 pub use provider::{Consent, GraphService, Margin, Provider, Service};
 

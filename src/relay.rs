@@ -14,11 +14,11 @@ mod places;
 mod reach;
 mod source;
 mod submission;
+mod turns;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug};
@@ -38,6 +38,7 @@ use extensions::mode;
 use failures::Failures;
 use memory::Memory;
 use submission::Lines;
+use turns::Turns;
 
 pub use bounds::{Limits, Timeouts};
 pub use devices::LiveDevices;
@@ -68,7 +69,7 @@ pub struct Relay {
     pub limits: Limits,
     /// The connections that are open.
     pub places: Places,
-    password_checks: Arc<Semaphore>,
+    turns: Turns,
     memory: Arc<Memory>,
     failures: Arc<Failures>,
     lines: Arc<Lines>,
@@ -114,7 +115,7 @@ impl Relay {
         timeouts: Timeouts,
         limits: Limits,
     ) -> Self {
-        let password_checks = Arc::new(Semaphore::new(limits.password_checks));
+        let turns = Turns::new(limits.password_checks);
         Self {
             name,
             directory,
@@ -126,7 +127,7 @@ impl Relay {
             timeouts,
             limits,
             places: Places::default(),
-            password_checks,
+            turns,
             memory: Arc::default(),
             failures: Arc::default(),
             lines: Arc::default(),

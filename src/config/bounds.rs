@@ -1,6 +1,5 @@
 //! `[timeouts]`, `[limits]` and `[log]`: every wait and every bound, with its default's reason.
 
-use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -81,8 +80,9 @@ impl Default for Limits {
             failed_logins: 3,
             // A token response has 2 to 6 KiB.
             token_response: 256 * 1024,
-            // More at once than there are cores would only make each of them slower.
-            password_checks: std::thread::available_parallelism().map_or(1, NonZero::get),
+            // One core is left to those who are in, and to passwords that have proven right before.
+            password_checks: std::thread::available_parallelism()
+                .map_or(1, |cores| (cores.get() - 1).max(1)),
         }
     }
 }

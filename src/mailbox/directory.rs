@@ -185,19 +185,27 @@ impl Directory {
         let hash = claim.hash();
         let matches = hash.unwrap_or(&self.decoy.hash).matches(&login.password) && hash.is_some();
         let (Some(route), true) = (&route, matches || claim.remembers(&digest)) else {
-            return Err(rejected(login, "unknown user or wrong password"));
+            return Err(rejected(login));
         };
         if is_empty(login) {
-            return Err(rejected(login, "an empty password"));
+            return Err(rejected_for(login, "an empty password"));
         }
         claim.remember(digest);
         if let (Some(device), Some(objection)) = (claim.device(), claim.objection(visit)) {
-            return Err(rejected(login, &format!("the password of {} {objection}", device.name)));
+            return Err(rejected_for(
+                login,
+                &format!("the password of {} {objection}", device.name),
+            ));
         }
         match self.destination(route, login) {
             Some(mailbox) => Ok(Admitted { mailbox, device: claim.device() }),
             None => Err(not_authorized(login, route)),
         }
+    }
+
+    /// A keyed digest of what a login offers: alike for those that one check decides.
+    pub fn pair(&self, login: &Login) -> [u8; 32] {
+        self.digest(&self.guessed(&login.authcid), &login.password)
     }
 
     /// Who may send without a login.
@@ -317,7 +325,12 @@ fn cost(parameters: &Parameters) -> u64 {
     u64::from(parameters.m_cost()) * u64::from(parameters.t_cost())
 }
 
-fn rejected(login: &Login, why: &str) -> Refusal {
+/// The answer to a login whose user is unknown or whose password is wrong.
+pub fn rejected(login: &Login) -> Refusal {
+    rejected_for(login, "unknown user or wrong password")
+}
+
+fn rejected_for(login: &Login, why: &str) -> Refusal {
     let user = &login.authcid;
     Refusal::new(Cause::LoginRejected, format!("login of {user:?}: {why}"))
 }

@@ -6,13 +6,14 @@ use std::time::Instant;
 use tokio::time::sleep;
 use tracing::{Span, info};
 
+use super::turns::{Front, Lane, Outcome};
 use super::{Relay, Source};
-use crate::mailbox::{Admitted, Devices, Visit};
+use crate::mailbox::{Admitted, Visit, rejected};
 use crate::proto::{Cause, Refusal};
 use crate::sasl::Login;
 
 impl Relay {
-    /// Admits a login. A password that hasn't proven right before waits for the failures before it.
+    /// Admits a login. A password that has proven right before waits for nobody.
     pub(super) async fn admit(
         &self,
         login: Login,
@@ -20,36 +21,72 @@ impl Relay {
         source: Source,
     ) -> Result<Admitted, Refusal> {
         Span::current().record("user", &login.authcid);
-        let live = self.devices.now().await;
-        if let Some(admitted) = self.directory.recall(&login, &visit, &live) {
+        if let Some(admitted) = self.recall(&login, &visit).await {
             return Ok(admitted);
         }
         let user = login.authcid.clone();
-        let guessed = self.directory.guessed(&user);
-        let attempt =
-            self.failures.attempt((source, &guessed), self.timeouts.login_delay, Instant::now());
-        sleep(attempt.wait).await;
-        let verdict = self.verify(login, visit, live).await;
-        match &verdict {
-            Err(refusal) if refusal.cause == Cause::LoginRejected => {
-                report_failure(visit, source, &user, refusal);
+        let flight = self.turns.flight(self.directory.pair(&login)).await;
+        // Somebody may have proven it meanwhile, or come to a no.
+        let verdict = match self.recall(&login, &visit).await {
+            Some(admitted) => return Ok(admitted),
+            None if flight.outcome() == Outcome::Rejected => Err(rejected(&login)),
+            None => {
+                let verdict = self.examine(login, visit, source).await;
+                flight.land(match &verdict {
+                    Err(refusal) if refusal.cause == Cause::LoginRejected => Outcome::Rejected,
+                    _ => Outcome::Open,
+                });
+                verdict
             }
-            _ => attempt.forgive(Instant::now()),
+        };
+        if let Err(refusal) = &verdict
+            && refusal.cause == Cause::LoginRejected
+        {
+            report_failure(visit, source, &user, refusal);
+        }
+        verdict
+    }
+
+    async fn recall(&self, login: &Login, visit: &Visit) -> Option<Admitted> {
+        let live = self.devices.now().await;
+        self.directory.recall(login, visit, &live)
+    }
+
+    /// Checks a password that isn't known, in its turn, and behind the wait for the failures before it.
+    async fn examine(
+        &self,
+        login: Login,
+        visit: Visit,
+        source: Source,
+    ) -> Result<Admitted, Refusal> {
+        let guessed = self.directory.guessed(&login.authcid);
+        let lane = Lane::of(source, &guessed);
+        // Counted at the front of the lane alone: what the ones before came to is known there, so that
+        // right passwords which come at once don't pass for failures.
+        let mut front = self.turns.front(&lane).await;
+        let longest = self.timeouts.login_delay;
+        let attempt = self.failures.attempt((source, &guessed), longest, Instant::now());
+        if !attempt.wait.is_zero() {
+            drop(front);
+            sleep(attempt.wait).await;
+            front = self.turns.front(&lane).await;
+        }
+        let verdict = self.verify(login, visit, front).await;
+        if !matches!(&verdict, Err(refusal) if refusal.cause == Cause::LoginRejected) {
+            attempt.forgive(Instant::now());
         }
         verdict
     }
 
     /// Checks a password on another thread, so many at a time.
-    async fn verify(
-        &self,
-        login: Login,
-        visit: Visit,
-        live: Arc<Devices>,
-    ) -> Result<Admitted, Refusal> {
-        let permit = Arc::clone(&self.password_checks).acquire_owned().await;
+    async fn verify(&self, login: Login, visit: Visit, front: Front) -> Result<Admitted, Refusal> {
+        let slot = self.turns.slot().await;
+        // As they are by now: one of them may have been revoked while this login waited.
+        let live = self.devices.now().await;
         let directory = Arc::clone(&self.directory);
         let check = move || {
-            let _permit = permit;
+            // Given back when the core is free, also where nobody waits for the verdict any more.
+            let _turn = (front, slot);
             directory.verify(&login, &visit, &live)
         };
         let unchecked =

@@ -1,8 +1,8 @@
 //! Failed logins: the more of them there were, the longer the next one waits.
 //!
-//! An attempt counts as failed before its password is looked at, and is taken off the count if that was
-//! right. So many guesses at once wait as long as many in a row, and hanging up doesn't help. A password
-//! that has proven right before isn't guessed: it neither waits nor counts.
+//! An attempt counts as failed before it waits and its password is looked at, and is taken off the count
+//! if that was right. So many guesses at once wait as long as many in a row, and hanging up doesn't help.
+//! A password that has proven right before isn't guessed: it neither waits nor counts.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use gatepost::mailbox::password::{Parameters, SALT_LENGTH, hash};
+use gatepost::secret::Secret;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::client::Client;
 use super::opening::{AUTO, listening};
 use super::rig::{PASSWORD, Rig, USER};
 
@@ -79,5 +83,53 @@ async fn the_one_too_many_hears_it_in_clear_where_that_may_be() {
     let mut first = rig.client("imap").await;
     first.until("* OK").await;
     assert_eq!(rig.client("imap").await.rest().await, b"* BYE Too many connections\r\n");
+    rig.stop().await;
+}
+
+/// gatepost with a user whose password has to be hashed before it is known to be right.
+async fn with_a_hash(password: &str) -> Rig {
+    let cheap = Parameters::new(1024, 2, 1, None).unwrap();
+    let hash = hash(&Secret::from(password), [7; SALT_LENGTH], &cheap).unwrap();
+    Rig::tables(&format!(
+        "[[mailbox]]\naddress = \"erp@contoso.example\"\nprovider = \"contoso\"\nuser = \"erp\"\npassword_hash = \"{hash}\"\n"
+    ))
+    .await
+}
+
+/// The answers to as many logins at once as there are `passwords`.
+async fn at_once(rig: &Rig, passwords: &[String]) -> Vec<String> {
+    let address = rig.address("imap");
+    let mut logins = JoinSet::new();
+    for password in passwords {
+        let line = format!("a LOGIN erp \"{password}\"");
+        logins.spawn(async move {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let mut client = Client::new(stream);
+            client.until("* OK").await;
+            client.ask(&line, "a ").await.pop().unwrap()
+        });
+    }
+    // Each failure before it would double a login's wait: twenty of them would fill a minute.
+    timeout(Duration::from_secs(15), logins.join_all()).await.unwrap()
+}
+
+#[tokio::test]
+async fn right_passwords_that_come_at_once_are_checked_together_and_none_counts_as_a_failure() {
+    let rig = with_a_hash("right").await;
+    let answers = at_once(&rig, &vec!["right".to_owned(); 100]).await;
+    assert!(answers.iter().all(|answer| answer.starts_with("a OK")), "{answers:?}");
+    assert!(!rig.journal.text().contains("login failed"));
+    rig.stop().await;
+}
+
+/// As several programs do that share a password which was changed.
+#[tokio::test]
+async fn one_wrong_password_that_comes_at_once_is_one_failure() {
+    let rig = with_a_hash("right").await;
+    let answers = at_once(&rig, &vec!["wrong".to_owned(); 20]).await;
+    let rejected = "a NO [AUTHENTICATIONFAILED] Authentication failed";
+    assert!(answers.iter().all(|answer| answer == rejected), "{answers:?}");
+    assert_eq!(rig.journal.text().matches("login failed").count(), 20);
+    assert!(at_once(&rig, &["right".to_owned()]).await[0].starts_with("a OK"));
     rig.stop().await;
 }
