@@ -95,9 +95,9 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// How often the files of certificates are looked at: often enough for whoever renews one and looks,
-/// and a handful of system calls each time.
-const CERTIFICATES_EVERY: Duration = Duration::from_secs(30);
+/// How often the files of certificates are looked at: before whoever renews one has typed the line that shows
+/// it, for two system calls a listener.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 
 impl Daemon {
     /// Opens the state directory and binds its listeners.

@@ -1,8 +1,11 @@
 //! Another configuration while gatepost runs.
 
-use tokio::net::TcpStream;
+use std::time::Duration;
 
-use super::certificate::{IMPLICIT, secure};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::certificate::{IMPLICIT, secure, secure_by};
 use super::client::Client;
 use super::opening::listening;
 use super::rig::{Difference, PASSWORD, Rig, mailbox};
@@ -85,5 +88,27 @@ async fn what_cant_be_opened_changes_nothing() {
     let mut client = rig.client("imap").await;
     client.until("* OK").await;
     client.ask(&format!("a LOGIN alice \"{PASSWORD}\""), "a NO [AUTHENTICATIONFAILED]").await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_renewed_is_shown_to_new_connections_soon() {
+    let rig = listening(IMPLICIT, "").await;
+    let mut before = secure(TcpStream::connect(rig.address("imap")).await.unwrap()).await;
+    before.until("* OK").await;
+    let new = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(rig.state().join("listener.pem"), new.cert.pem()).unwrap();
+    std::fs::write(rig.state().join("listener.key"), new.signing_key.serialize_pem()).unwrap();
+    let shown = async {
+        loop {
+            let stream = TcpStream::connect(rig.address("imap")).await.unwrap();
+            if let Ok(client) = secure_by(new.cert.der(), stream).await {
+                return client;
+            }
+        }
+    };
+    let mut after = timeout(Duration::from_secs(15), shown).await.unwrap();
+    after.until("* OK").await;
+    before.ask("a NOOP", "a OK").await;
     rig.stop().await;
 }

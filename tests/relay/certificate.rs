@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -31,8 +31,16 @@ pub(crate) fn write_certificate(folder: &Path) {
 
 /// The client's side of a TLS handshake with a listener.
 pub(crate) async fn secure(stream: TcpStream) -> Client<TlsStream<TcpStream>> {
+    secure_by(CERTIFICATE.cert.der(), stream).await.unwrap()
+}
+
+/// The same, by a client that believes in no other certificate.
+pub(crate) async fn secure_by(
+    certificate: &CertificateDer<'static>,
+    stream: TcpStream,
+) -> std::io::Result<Client<TlsStream<TcpStream>>> {
     let mut roots = RootCertStore::empty();
-    roots.add(CERTIFICATE.cert.der().clone()).unwrap();
+    roots.add(certificate.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -40,6 +48,5 @@ pub(crate) async fn secure(stream: TcpStream) -> Client<TlsStream<TcpStream>> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-    Client::new(stream)
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.map(Client::new)
 }

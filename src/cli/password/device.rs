@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use super::{DeviceArguments, hash};
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
-use crate::mailbox::{Day, DeviceName, PASSWORD_LENGTH, PasswordDigest, Scope, generate};
+use crate::mailbox::{
+    Day, DeviceName, Mailbox, PASSWORD_LENGTH, PasswordDigest, Scope, fold, generate,
+};
 use crate::secret::Secret;
 use crate::store::{DeviceRecord, DeviceStore, Trouble};
 
@@ -72,7 +74,7 @@ pub(super) fn add(
         return Ok(());
     }
     store.save(&record)?;
-    password.show(&record, device);
+    password.show(&record, &login_name(config, &record.mailbox, device));
     Ok(())
 }
 
@@ -85,7 +87,7 @@ pub(super) fn rotate(
     let password = Password::new(&record.mailbox, origin)?;
     let record = DeviceRecord { password: Some(password.written()), ..record };
     former.save(&store, &record)?;
-    password.show(&record, device);
+    password.show(&record, &login_name(config, &record.mailbox, device));
     Ok(())
 }
 
@@ -137,6 +139,18 @@ fn address(
     Ok(address)
 }
 
+/// The user name that opens the mailbox at `address`: the one that was typed where it is one, which an address
+/// isn't where the mailbox has another user.
+fn login_name(config: &Config, address: &str, typed: &DeviceArguments) -> String {
+    let directory = &config.directory;
+    let opens = |mailbox: &Mailbox| fold(&mailbox.address) == address;
+    if directory.reached(&typed.mailbox).is_some_and(|mailbox| opens(&mailbox)) {
+        return typed.mailbox.clone();
+    }
+    let users = directory.mailboxes().filter(|(_, mailbox)| opens(mailbox)).map(|(user, _)| user);
+    users.min().unwrap_or(address).to_owned()
+}
+
 impl Former {
     /// Writes `record`, which no longer has the former password, and then ends what that opened: a login
     /// that still found it there began before the first of the two was written.
@@ -173,14 +187,14 @@ impl Password {
     }
 
     /// The password alone on the standard output, so that scripts can take it from there.
-    fn show(&self, record: &DeviceRecord, device: &DeviceArguments) {
+    fn show(&self, record: &DeviceRecord, user: &str) {
         eprintln!("{} opens {}, {}.", record.name, record.mailbox, record.scope);
         if let Self::Made(password, _) = self {
             eprintln!("Its password, shown this once (case, hyphens and spaces don't count):\n");
             println!("{}", password.reveal());
-            eprintln!("\nIt logs in as {}.", device.mailbox);
+            eprintln!("\nIt logs in as {user}.");
         } else {
-            eprintln!("It logs in as {}+{}.", device.mailbox, record.name);
+            eprintln!("It logs in as {user}+{}.", record.name);
         }
     }
 
