@@ -9,6 +9,8 @@ pub mod pop3;
 mod refusal;
 pub mod smtp;
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use crate::sasl::{self, Login};
@@ -108,7 +110,8 @@ pub struct DownstreamTerms {
     /// How private the connection is as it starts.
     pub privacy: Privacy,
     /// What the upstreams behind this listener are known to honour; empty where nothing is known.
-    pub honoured: Vec<String>,
+    /// Shared: strangers are many.
+    pub honoured: Arc<Vec<String>>,
     /// The bounds to keep.
     pub limits: Limits,
 }

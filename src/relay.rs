@@ -16,6 +16,7 @@ mod source;
 mod submission;
 mod turns;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -155,23 +156,38 @@ impl Relay {
     }
 
     /// Serves a client until its connection has ended. `stop` turns it away if it hasn't logged in yet.
-    pub async fn serve(&self, entrance: &Entrance, arrival: Arrival, stop: &CancellationToken) {
+    pub async fn serve(
+        &self,
+        entrance: &Entrance,
+        Arrival { socket, source, mut place }: Arrival,
+        stop: &CancellationToken,
+    ) {
         let start = Instant::now();
-        let Arrival { socket, source, mut place } = arrival;
-        // Boxed: what the login needs is given back before the connection's long idle life.
+        // Boxed, both: what the login needs is given back before the connection's long idle life, and a
+        // stranger doesn't carry the room for that.
         let through = Box::pin(self.through(entrance, socket, (source, &mut place), stop)).await;
-        let spliced = match through {
-            None => return,
-            Some(Passage::Splice(spliced)) => spliced,
-            Some(Passage::Submission(wire, mailbox, badge)) => {
+        if let Some(passage) = through {
+            Box::pin(self.go_on(entrance, passage, start, stop)).await;
+        }
+    }
+
+    /// Step 9, or what stands in its place.
+    async fn go_on(
+        &self,
+        entrance: &Entrance,
+        passage: Box<Passage>,
+        start: Instant,
+        stop: &CancellationToken,
+    ) {
+        let Spliced { downstream, upstream, clearance, badge } = match *passage {
+            Passage::Splice(spliced) => spliced,
+            Passage::Submission(wire, mailbox, badge) => {
                 return Box::pin(self.submit(wire, (mailbox, badge), stop)).await;
             }
         };
-        let Spliced { downstream, upstream, clearance, badge } = spliced;
         let Timeouts { session_idle: idle, half_closed, .. } = entrance.silence.over(self.timeouts);
-        let patience = Patience { idle, half_closed };
-        // Boxed too: a stranger shouldn't carry the room for it.
-        let mut splice = Box::pin(splice(downstream, upstream, clearance, patience));
+        let mut splice =
+            pin!(splice(downstream, upstream, clearance, Patience { idle, half_closed }));
         tokio::select! {
             (traffic, end) = &mut splice => journal(traffic, &end, start.elapsed()),
             () = self.devices.cut(badge.as_ref()) => {}
@@ -185,7 +201,7 @@ impl Relay {
             // Words in clear don't reach a client that waits for TLS.
             return report(&refusal);
         }
-        let client = Client::new(socket, entrance, self.terms(privacy, Vec::new()));
+        let client = Client::new(socket, entrance, self.terms(privacy, Arc::default()));
         client.part(Halt::Refused(refusal), LAST_WORD).await;
     }
 
@@ -195,7 +211,7 @@ impl Relay {
         socket: Socket,
         (source, place): (Source, &mut Place),
         stop: &CancellationToken,
-    ) -> Option<Passage> {
+    ) -> Option<Box<Passage>> {
         let privacy = entrance.opening.privacy(&socket, self.timeouts.first_byte).await;
         let terms = self.terms(privacy, self.honoured(entrance));
         let mut client = Client::new(socket, entrance, terms);
@@ -210,29 +226,36 @@ impl Relay {
             () = stop.cancelled() => Err(Refusal::new(Cause::Stopping, "gatepost stops").into()),
         };
         drop(login);
+        // Boxed, all that is still to come: a stranger may never get there.
         match outcome {
-            Ok(Some(Destination::Open(Opened { wire: upstream, ready, badge }))) => {
-                // It may wait for the client's first command, as long as a splice may for a later one.
-                let patience = entrance.silence.over(self.timeouts).session_idle;
-                let accepted = client.accept(ready, patience);
-                let (downstream, clearance) = tokio::select! {
-                    accepted = accepted => accepted?,
-                    () = self.devices.cut(badge.as_ref()) => return None,
-                };
-                Some(Passage::Splice(Spliced { downstream, upstream, clearance, badge }))
-            }
+            Ok(Some(Destination::Open(opened))) => Box::pin(self.accept(client, opened)).await,
             Ok(Some(Destination::Submission(mailbox, badge))) => {
-                Some(Passage::Submission(client.into_wire(), mailbox, badge))
+                Some(Box::new(Passage::Submission(client.into_wire(), mailbox, badge)))
             }
             Ok(None) => {
                 debug!("the client left without a login");
                 None
             }
             Err(halt) => {
-                client.part(halt, LAST_WORD).await;
+                Box::pin(client.part(halt, LAST_WORD)).await;
                 None
             }
         }
+    }
+
+    /// Step 8.
+    async fn accept(
+        &self,
+        client: Client<'_>,
+        Opened { wire: upstream, ready, badge }: Opened,
+    ) -> Option<Box<Passage>> {
+        // It may wait for the client's first command, as long as a splice may for a later one.
+        let patience = client.silence().over(self.timeouts).session_idle;
+        let (downstream, clearance) = tokio::select! {
+            accepted = client.accept(ready, patience) => accepted?,
+            () = self.devices.cut(badge.as_ref()) => return None,
+        };
+        Some(Box::new(Passage::Splice(Spliced { downstream, upstream, clearance, badge })))
     }
 
     /// Steps 2 to 7, again after a login that led nowhere.
@@ -246,42 +269,45 @@ impl Relay {
         client.start_tls(patience).await?;
         for _ in 0..self.limits.failed_logins {
             let offer = client.offer(patience).await?;
-            let (protocol, now) = (client.protocol(), SystemTime::now());
-            let visit = Visit { protocol: protocol.name, peer: source.ip(), now };
-            // Boxed, both: a client that hasn't offered a login shouldn't carry the room for one.
-            let admitted = match offer {
-                Offer::Login(login) => {
-                    let admitted = Box::pin(self.admit(login, visit, source)).await;
-                    admitted.map(|admitted| (mode(protocol, &admitted.mailbox), admitted))
-                }
-                // Its MAIL is unread still, as a splice passes it on.
-                Offer::Sender(sender) => self
-                    .admit_sender(&sender, visit, source)
-                    .map(|admitted| (Mode::Splice, admitted)),
-                Offer::Farewell => return Ok(None),
-            };
-            let opened = match admitted {
-                Ok((mode, admitted)) => {
-                    Box::pin(self.open((protocol, mode), (admitted, visit), place)).await
-                }
-                Err(refusal) => Err(refusal),
-            };
-            match opened {
-                Ok(destination) => return Ok(Some(destination)),
+            // Boxed: a client that hasn't offered a login shouldn't carry the room for one.
+            let refusal = match Box::pin(self.follow(client.protocol(), offer, source, place)).await
+            {
+                Ok(destination) => return Ok(destination),
                 // No room at the mailbox, which is the connection's end in any protocol.
                 Err(refusal) if refusal.cause == Cause::TooManyConnections => {
                     return Err(refusal.into());
                 }
-                Err(refusal) => {
-                    client.refuse(&refusal, patience).await?;
-                    if refusal.ends_talk() {
-                        return Ok(None);
-                    }
-                }
+                Err(refusal) => refusal,
+            };
+            client.refuse(&refusal, patience).await?;
+            if refusal.ends_talk() {
+                return Ok(None);
             }
         }
         Err(Refusal::new(Cause::TooManyFailedLogins, "`failed_logins` under [limits] is reached")
             .into())
+    }
+
+    /// Where an offer leads; `None` for a farewell.
+    async fn follow(
+        &self,
+        protocol: &'static Protocol,
+        offer: Offer,
+        source: Source,
+        place: &mut Place,
+    ) -> Result<Option<Destination>, Refusal> {
+        let now = SystemTime::now();
+        let visit = Visit { protocol: protocol.name, peer: source.ip(), now };
+        let (mode, admitted) = match offer {
+            Offer::Login(login) => {
+                let admitted = self.admit(login, visit, source).await?;
+                (mode(protocol, &admitted.mailbox), admitted)
+            }
+            // Its MAIL is unread still, as a splice passes it on.
+            Offer::Sender(sender) => (Mode::Splice, self.admit_sender(&sender, visit, source)?),
+            Offer::Farewell => return Ok(None),
+        };
+        self.open((protocol, mode), (admitted, visit), place).await.map(Some)
     }
 
     async fn open(
@@ -311,7 +337,7 @@ impl Relay {
         Ok(Destination::Open(Opened { wire, ready, badge }))
     }
 
-    fn terms(&self, privacy: Privacy, honoured: Vec<String>) -> DownstreamTerms {
+    fn terms(&self, privacy: Privacy, honoured: Arc<Vec<String>>) -> DownstreamTerms {
         DownstreamTerms { name: self.name.clone(), privacy, honoured, limits: self.limits.session }
     }
 }

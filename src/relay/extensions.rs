@@ -1,5 +1,7 @@
 //! What clients are told that gatepost can do, which is what the ways out can.
 
+use std::sync::Arc;
+
 use super::{Entrance, Relay};
 use crate::graph;
 use crate::mailbox::{Mailbox, Via};
@@ -8,14 +10,15 @@ use crate::proto::smtp::{self, submission::Mode};
 
 impl Relay {
     /// What every upstream behind the entrance honours, once all of them have been asked.
-    pub(super) fn honoured(&self, entrance: &Entrance) -> Vec<String> {
+    pub(super) fn honoured(&self, entrance: &Entrance) -> Arc<Vec<String>> {
         let protocol = entrance.protocol.name;
-        match self.directory.ways() {
+        let lines = match self.directory.ways() {
             [Via::Graph] if protocol == smtp::PROTOCOL.name => graph::extensions(),
             // Beside SMTP: what nearly every service honours, Graph does too.
             ways if protocol == smtp::PROTOCOL.name && ways.contains(&Via::Graph) => Vec::new(),
             _ => self.memory.honoured(self.directory.services(protocol)),
-        }
+        };
+        self.memory.shared(protocol, lines)
     }
 
     /// What the way out of `mailbox` honours, as far as it is known.

@@ -1,7 +1,7 @@
 //! What earlier logins showed of the upstreams. Lost at a restart without harm.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::mailbox::{Mailbox, Service};
@@ -12,6 +12,8 @@ use crate::proto::{Announced, Cause, Refusal};
 pub(super) struct Memory {
     announced: Mutex<HashMap<Address, Announced>>,
     open: Mutex<HashMap<(String, Address), Instant>>,
+    /// What clients of each protocol were told the last time.
+    told: Mutex<HashMap<&'static str, Arc<Vec<String>>>>,
 }
 
 /// How long an opened mailbox is taken for one that opens. A grant that is withdrawn shows in a clear no within
@@ -68,6 +70,16 @@ impl Memory {
         };
         let everywhere = |line: &&String| others.iter().all(|list| list.contains(line));
         first.iter().filter(everywhere).cloned().collect()
+    }
+
+    /// `lines` in the copy that the other clients of `protocol` have.
+    pub(super) fn shared(&self, protocol: &'static str, lines: Vec<String>) -> Arc<Vec<String>> {
+        let mut told = lock(&self.told);
+        let known = told.entry(protocol).or_default();
+        if **known != lines {
+            *known = Arc::new(lines);
+        }
+        Arc::clone(known)
     }
 }
 

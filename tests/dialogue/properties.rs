@@ -1,5 +1,7 @@
 //! What holds of a session whatever its peer sends. The property tests and the fuzz targets ask alike.
 
+use std::sync::Arc;
+
 use gatepost::proto::{
     Announced, Cause, DownstreamTerms, Limits, Privacy, Probe, Protocol, Security, UpstreamTerms,
 };
@@ -54,7 +56,7 @@ pub(crate) fn downstream(protocol: &Protocol, privacy: Privacy, cause: Cause, se
     let terms = DownstreamTerms {
         name: "mail.contoso.example".to_owned(),
         privacy,
-        honoured: Vec::new(),
+        honoured: Arc::default(),
         limits: TIGHT,
     };
     let log = talk::downstream(protocol, terms.clone(), sent.whole(), cause);

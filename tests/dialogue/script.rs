@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use gatepost::proto::{
@@ -159,7 +160,7 @@ impl Script {
             "starttls-required" => Privacy::StartTlsRequired,
             other => panic!("{:?}: privacy {other}", self.path),
         };
-        let honoured = self.setting("honoured").map(list).unwrap_or_default();
+        let honoured = Arc::new(self.setting("honoured").map(list).unwrap_or_default());
         DownstreamTerms { name: NAME.to_owned(), privacy, honoured, limits: self.limits() }
     }
 
