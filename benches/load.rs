@@ -17,6 +17,8 @@ mod guesses;
 mod idle;
 #[path = "load/logins.rs"]
 mod logins;
+#[path = "load/passwords.rs"]
+mod passwords;
 #[path = "load/process.rs"]
 mod process;
 #[path = "load/rig.rs"]
@@ -37,7 +39,7 @@ use tokio::runtime::Runtime;
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const PARTS: &[&str] =
-    &["logins", "throughput", "idle", "strangers", "guesses", "crowd", "submission"];
+    &["logins", "throughput", "idle", "strangers", "passwords", "guesses", "crowd", "submission"];
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> =
@@ -68,6 +70,7 @@ async fn measure(parts: &[&str]) -> Outcome<()> {
             "idle" => idle::measure(&rig).await?,
             "submission" => submission::measure(&rig).await?,
             "strangers" => strangers::measure(&rig).await?,
+            "passwords" => passwords::measure(&rig).await?,
             "guesses" => guesses::measure(&rig).await?,
             _ => crowd::measure(&rig).await?,
         }

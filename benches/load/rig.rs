@@ -35,6 +35,8 @@ const MAILBOX: &str = "scanner@contoso.example";
 pub(crate) const USER: &str = "scanner";
 /// The user of the same mailbox whose SMTP connections are spliced.
 pub(crate) const SPLICED: &str = "scanner-spliced";
+/// The user of the same mailbox whose password isn't hashed.
+pub(crate) const CLEAR: &str = "scanner-clear";
 pub(crate) const PASSWORD: &str = "correct horse";
 const APPLICATION: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
@@ -192,6 +194,10 @@ port = {smtp}
                 &format!("device-{number}"),
             )?;
         }
+        writeln!(
+            config,
+            "[[mailbox]]\naddress = \"{MAILBOX}\"\nprovider = \"contoso\"\nuser = \"{CLEAR}\"\npassword = \"{PASSWORD}\""
+        )?;
         write_mailbox(&mut config, hash, MAILBOX, SPLICED)?;
         write_mailbox(&mut config, hash, MAILBOX, USER)?;
         config.push_str("smtp_mode = \"submission\"\nmessages_per_minute = 0\n");
@@ -202,7 +208,12 @@ port = {smtp}
 impl Gatepost {
     /// The way of a client that knows a password alone.
     pub(crate) fn way(&self) -> Way {
-        let (header, user) = (String::new(), USER.to_owned());
+        self.way_as(USER)
+    }
+
+    /// The same by another user's name.
+    pub(crate) fn way_as(&self, user: &str) -> Way {
+        let (header, user) = (String::new(), user.to_owned());
         Way::Gatepost { address: self.address, header, user, password: PASSWORD }
     }
 
