@@ -347,6 +347,11 @@ fn each_problem_is_said_at_its_place_with_the_right_words() {
             "from = \"192.0.2.1/24\"",
             &["\"192.0.2.1/24\" has more digits than bits", "did you mean \"192.0.2.0/24\"?"],
         ),
+        (
+            "tls = \"none\"",
+            "from = \"::ffff:10.0.0.0/104\"",
+            &["is an IPv4 network in the digits of IPv6"],
+        ),
         ("tls = \"none\"", "from = \"here\"", &["\"here\" is no network"]),
         ("tls = \"none\"", "from = []", &["\"from\" names no network"]),
         ("tls = \"none\"", "proxy_protocol = true", &["\"proxy_from\" is missing in [[listener]]"]),

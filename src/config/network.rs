@@ -56,6 +56,11 @@ fn read(text: &Spanned<String>, report: &Report<'_>) -> Option<Spanned<IpNet>> {
         report.problem(text.span(), title, "for example \"192.0.2.0/24\" or \"2001:db8::/32\"");
         return None;
     };
+    if network.addr() != network.addr().to_canonical() {
+        // Clients are known by their IPv4 address, whatever socket they come by: it would hold nobody.
+        let title = format!("{written:?} is an IPv4 network in the digits of IPv6");
+        report.problem(text.span(), title, "for example \"192.0.2.0/24\"");
+    }
     let whole = network.trunc();
     if whole != network {
         let title = format!("{written:?} has more digits than bits");
