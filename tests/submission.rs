@@ -15,6 +15,8 @@ mod dialogue;
 #[path = "submission/pieces.rs"]
 mod pieces;
 
+#[path = "submission/chunks.rs"]
+mod chunks;
 #[path = "submission/cuts.rs"]
 mod cuts;
 #[path = "submission/fleet.rs"]

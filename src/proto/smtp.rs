@@ -35,6 +35,14 @@ fn passed_on(extensions: &[String]) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Whether a service that announced `extensions` honours `keyword`.
+pub fn honours(extensions: &[String], keyword: &str) -> bool {
+    let first = |line: &String| {
+        line.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(keyword))
+    };
+    extensions.iter().any(first)
+}
+
 /// The lines of a reply 250.
 fn multiline(lines: &[String]) -> Vec<u8> {
     let last = lines.len() - 1;

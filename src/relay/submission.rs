@@ -100,11 +100,11 @@ impl Relay {
         let protocol = &smtp::PROTOCOL;
         let service =
             mailbox.provider.service(protocol.name).ok_or_else(|| no_service(protocol, mailbox))?;
-        let (wire, _) = self
+        let (wire, ready) = self
             .reach(protocol, mailbox, service)
             .await
             .map_err(|refusal| refusal.about(&mailbox.address))?;
-        Ok(Lane::new(wire, self.limits.session))
+        Ok(Lane::new(wire, &ready, self.limits.session))
     }
 }
 

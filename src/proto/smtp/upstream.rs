@@ -2,7 +2,7 @@
 
 use super::grammar::Reply;
 use super::replies::{Replies, out_of_turn};
-use super::verdict;
+use super::{honours, verdict};
 use crate::proto::{
     Announced, Cause, Inbox, Ready, Refusal, Security, Session, Step, UpstreamTerms,
 };
@@ -51,7 +51,7 @@ impl Upstream {
             }
             Awaiting::ClearExtensions => {
                 expect(reply, 250)?;
-                if !has_keyword(&extensions(reply), "STARTTLS") {
+                if !honours(&extensions(reply), "STARTTLS") {
                     return Err(no_starttls());
                 }
                 self.awaiting = Awaiting::Go;
@@ -161,12 +161,6 @@ fn extensions(reply: &Reply) -> Vec<String> {
     let printable = |line: &str| line.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
     let fit = |line: &&String| !line.is_empty() && printable(line);
     reply.lines.iter().skip(1).filter(fit).cloned().collect()
-}
-
-fn has_keyword(lines: &[String], keyword: &str) -> bool {
-    lines
-        .iter()
-        .any(|line| line.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(keyword)))
 }
 
 /// What the AUTH line names, in the RFC's form and in the older `AUTH=`.

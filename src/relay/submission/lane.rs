@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::proto::Limits;
+use crate::proto::smtp;
 use crate::proto::smtp::grammar::Reply;
 use crate::proto::smtp::submission::Replies;
+use crate::proto::{Limits, Ready};
 use crate::wire::{Halt, Wire};
 
 /// For each command's reply and for each piece of a message to be taken (RFC 5321 section 4.5.3.2).
@@ -26,6 +27,7 @@ pub(super) struct Lane {
     wire: Wire,
     replies: Replies,
     limits: Limits,
+    extensions: Vec<String>,
 }
 
 /// The connection is of no more use; why, to stand behind "the mail host".
@@ -33,12 +35,21 @@ pub(super) struct Lane {
 pub(super) struct Lost(pub(super) String);
 
 impl Lane {
-    pub(super) fn new(wire: Wire, limits: Limits) -> Self {
-        Self { wire, replies: Replies::default(), limits }
+    pub(super) fn new(wire: Wire, ready: &Ready, limits: Limits) -> Self {
+        let extensions = ready.announced().after_login.clone();
+        Self { wire, replies: Replies::default(), limits, extensions }
+    }
+
+    /// Whether the service has announced the extension.
+    pub(super) fn honours(&self, extension: &str) -> bool {
+        smtp::honours(&self.extensions, extension)
     }
 
     /// Sends a command; its reply.
     pub(super) async fn ask(&mut self, command: &str) -> Result<Reply, Lost> {
+        if !self.wire.inbox().is_empty() {
+            return Err(Lost("spoke out of turn".to_owned()));
+        }
         self.send(command.as_bytes()).await?;
         self.reply(PATIENCE).await
     }

@@ -55,6 +55,14 @@ impl<'r> Outlet<'r> {
         }
     }
 
+    /// Whether the content may come in chunks.
+    pub(super) fn takes_chunks(&self) -> bool {
+        match self {
+            Self::Smtp(way) => way.takes_chunks(),
+            Self::Graph(_) => true,
+        }
+    }
+
     /// Announces a chunk of the content. Its octets follow by [`send`](Self::send).
     pub(super) async fn chunk(&mut self, chunk: Chunk) {
         match self {

@@ -16,6 +16,10 @@ pub(super) fn out_of_order() -> Reply {
     Reply::of(503, "5.5.1 Send MAIL first")
 }
 
+pub(super) fn no_chunks() -> Reply {
+    Reply::of(502, "5.5.1 BDAT is not offered")
+}
+
 pub(super) fn crowded() -> Refusal {
     Refusal::new(
         Cause::UpstreamUnavailable,

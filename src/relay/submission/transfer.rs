@@ -2,8 +2,9 @@
 
 use tokio::time::timeout;
 
+use super::replies::{no_chunks, out_of_order};
 use super::way::Verdict;
-use super::{CLIENT_PATIENCE, Message, Visit, gone, out_of_order};
+use super::{CLIENT_PATIENCE, Message, Visit, gone};
 use crate::proto::smtp::grammar::Reply;
 use crate::proto::smtp::submission::{Chunk, Event, Taken};
 use crate::wire::Halt;
@@ -49,6 +50,14 @@ impl Visit<'_> {
             self.skip(chunk.octets).await?;
             return Ok(out_of_order());
         };
+        if !message.way.takes_chunks() {
+            if let Err(halt) = self.skip(chunk.octets).await {
+                message.record.abandoned();
+                message.way.end();
+                return Err(halt);
+            }
+            return Ok(self.conclude(message, Verdict::Replied(no_chunks())));
+        }
         let passed = match self.pass_chunk(&mut message, chunk).await {
             Ok(passed) => passed,
             Err(halt) => {

@@ -28,6 +28,8 @@ pub(super) struct Way<'r> {
     mailbox: Mailbox,
     turn: Turn,
     lane: Option<Lane>,
+    /// Whether the content may be no lines of text.
+    binary: bool,
     /// The commands that the client knows the answers to.
     said: Vec<Said>,
     /// What was sent of a DATA message, while it is small enough to be sent again.
@@ -70,6 +72,7 @@ impl<'r> Way<'r> {
             mailbox,
             turn,
             lane: None,
+            binary: false,
             said: Vec::new(),
             held: None,
             pauses,
@@ -85,6 +88,7 @@ impl<'r> Way<'r> {
 
     /// Begins the envelope.
     pub(super) async fn mail(&mut self, mail: &Mail) -> Reply {
+        self.binary = mail.is_binary();
         self.tell(mail.line()).await
     }
 
@@ -97,6 +101,12 @@ impl<'r> Way<'r> {
     pub(super) async fn data(&mut self) -> Reply {
         self.held = Some(Vec::new());
         self.ask("DATA\r\n").await
+    }
+
+    /// Whether the service that has the envelope reads chunks. Another one would take their octets for
+    /// commands.
+    pub(super) fn takes_chunks(&self) -> bool {
+        self.lane.as_ref().is_none_or(|lane| lane.honours("CHUNKING"))
     }
 
     /// Announces a chunk of the content. Its octets follow by [`send`](Self::send).
@@ -145,6 +155,11 @@ impl<'r> Way<'r> {
         match self.verdict().await {
             // Without the last chunk there is nothing to deliver.
             Verdict::Unknown(why) if !chunk.last => Verdict::Lost(why),
+            Verdict::Replied(reply) if !reply.is_positive() => {
+                // Whether it has counted the octets of a chunk that it refuses is its secret.
+                self.lane = None;
+                Verdict::Replied(reply)
+            }
             verdict => verdict,
         }
     }
@@ -195,6 +210,10 @@ impl<'r> Way<'r> {
     async fn try_to_ask(&mut self, command: &str) -> Result<Reply, Lost> {
         if self.lane.is_none() {
             match self.open().await {
+                Ok(lane) if self.binary && !lane.honours("BINARYMIME") => {
+                    self.lane = Some(lane);
+                    return Ok(Reply::of(555, "5.6.1 BODY=BINARYMIME is not offered"));
+                }
                 Ok(lane) => self.lane = Some(lane),
                 Err(reply) => return Ok(reply),
             }

@@ -24,6 +24,12 @@ impl Mail {
     pub fn line(&self) -> String {
         format!("MAIL FROM:<{}>{}\r\n", self.0.address, self.0.parameters)
     }
+
+    /// Whether the content may be no lines of text (RFC 3030 section 3).
+    pub fn is_binary(&self) -> bool {
+        let binary = |parameter: &str| parameter.eq_ignore_ascii_case("BODY=BINARYMIME");
+        self.0.parameters.split_ascii_whitespace().any(binary)
+    }
 }
 
 impl Recipient {
@@ -50,6 +56,10 @@ impl Path {
             }
             None => path.split_at(path.find(' ').unwrap_or(path.len())),
         };
+        // In brackets of ours it would end earlier than it was judged by.
+        if !path.starts_with('<') && address.contains(['<', '>', '"', '\\']) {
+            return None;
+        }
         if !rest.is_empty() && !rest.starts_with(' ') || address.contains(char::is_control) {
             return None;
         }
@@ -69,6 +79,7 @@ impl Path {
 }
 
 /// `"BDAT" SP chunk-size [ SP "LAST" ]` (RFC 3030 section 2): the octets, and whether they are the last.
+/// A size that is no number any more is the largest there is.
 pub(super) fn chunk(arguments: &str) -> Option<Chunk> {
     let mut words = arguments.split_ascii_whitespace();
     let size = words.next()?;
@@ -80,7 +91,7 @@ pub(super) fn chunk(arguments: &str) -> Option<Chunk> {
         Some(word) if word.eq_ignore_ascii_case("LAST") => true,
         Some(_) => return None,
     };
-    words.next().is_none().then_some(Chunk { octets: size.parse().ok()?, last })
+    words.next().is_none().then_some(Chunk { octets: size.parse().unwrap_or(u64::MAX), last })
 }
 
 /// The first `>` outside a quoted string.
@@ -127,6 +138,8 @@ mod tests {
             (" FROM:<a@b.example", None),
             (" FROM:<a@b.example>SIZE=5", None),
             (" FROM:<a\tb@c.example>", None),
+            (" FROM:a@b.example>c@d.example", None),
+            (" FROM:a\"b@c.example", None),
             (" TO:<a@b.example>", None),
             ("", None),
         ] {
@@ -147,7 +160,7 @@ mod tests {
             (" +1", None),
             (" 5 FIRST", None),
             (" 5 LAST X", None),
-            (" 99999999999999999999", None),
+            (" 99999999999999999999", Some((u64::MAX, false))),
         ] {
             let found = chunk(arguments).map(|chunk| (chunk.octets, chunk.last));
             assert_eq!(found, expected, "{arguments}");

@@ -11,6 +11,8 @@ pub struct Talk {
     extensions: Vec<String>,
     limits: Limits,
     stage: Stage,
+    /// Those of the transaction, refused ones too.
+    recipients: usize,
     bad_commands: u32,
 }
 
@@ -64,6 +66,13 @@ pub struct Chunk {
 
 const OK: &str = "250 2.0.0 OK";
 
+/// Recipients of one message: what Exchange takes at most. Clients bring the others with another
+/// message (RFC 5321 section 4.5.3.1.10).
+const RECIPIENTS: usize = 1000;
+
+/// Octets of a chunk: more than any service takes as a message, and small enough to be reckoned with.
+const LARGEST_CHUNK: u64 = 1 << 40;
+
 impl Talk {
     /// A server called `name` for a service that announced `extensions`; empty where it wasn't asked.
     pub fn new(name: String, extensions: &[String], limits: Limits) -> Self {
@@ -71,7 +80,7 @@ impl Talk {
             [] => CONSERVATIVE.iter().map(|line| (*line).to_owned()).collect(),
             known => passed_on(known).map(str::to_owned).collect(),
         };
-        Self { name, extensions, limits, stage: Stage::None, bad_commands: 0 }
+        Self { name, extensions, limits, stage: Stage::None, recipients: 0, bad_commands: 0 }
     }
 
     /// The answer to the login.
@@ -81,9 +90,12 @@ impl Talk {
 
     /// What the next command asks for.
     pub fn next(&mut self, inbox: &mut Inbox) -> Event {
+        // Before the line is gone, which it is where it is too long.
+        let chunk = inbox.unread().get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"BDAT"));
         let line = match inbox.line(self.limits.line) {
             Ok(Some(line)) => line,
             Ok(None) => return Event::Read,
+            Err(TooLong) if chunk => return uncounted("500 5.5.2 Line too long"),
             Err(TooLong) => return self.bad("500 5.5.2 Line too long"),
         };
         match grammar::command(&line) {
@@ -98,6 +110,7 @@ impl Talk {
             Ok(Command::Quit) => Event::Close(says("221 2.0.0 Bye")),
             Ok(Command::Mail { .. } | Command::Transaction) => self.transaction(&line),
             Ok(Command::Bdat) => self.bdat(&line),
+            Err(_) if chunk => uncounted("501 5.5.4 Invalid arguments"),
             Err(Unfit::Unknown) => self.bad("500 5.5.2 Command not recognized"),
             Err(Unfit::Arguments) => self.bad("501 5.5.4 Invalid arguments"),
         }
@@ -106,6 +119,11 @@ impl Talk {
     /// The answer that a transaction's command has got.
     pub fn answered(&mut self, event: &Event, reply: &Reply) {
         let good = reply.is_positive();
+        self.recipients = match event {
+            Event::Mail(_) => 0,
+            Event::Recipient(_) => self.recipients + 1,
+            _ => self.recipients,
+        };
         self.stage = match event {
             Event::Mail(_) if good => Stage::Mail,
             Event::Recipient(_) if good => Stage::Recipients,
@@ -137,6 +155,9 @@ impl Talk {
                 None => self.bad("501 5.5.4 Invalid arguments"),
             },
             ("MAIL", _) => Event::Answer(says("503 5.5.1 Sender already given")),
+            ("RCPT", Stage::Mail | Stage::Recipients) if self.recipients == RECIPIENTS => {
+                Event::Answer(says("452 4.5.3 Too many recipients"))
+            }
             ("RCPT", Stage::Mail | Stage::Recipients) => match Path::parse(arguments, "TO") {
                 Some(path) if !path.address.is_empty() => Event::Recipient(Recipient(path)),
                 _ => self.bad("501 5.5.4 Invalid arguments"),
@@ -152,9 +173,11 @@ impl Talk {
     fn bdat(&mut self, line: &[u8]) -> Event {
         let arguments = std::str::from_utf8(&line[4..]).ok();
         let Some(chunk) = arguments.and_then(command::chunk) else {
-            // What follows can't be told from commands any more.
-            return Event::Close(says("501 5.5.4 Invalid arguments"));
+            return uncounted("501 5.5.4 Invalid arguments");
         };
+        if chunk.octets > LARGEST_CHUNK {
+            return uncounted("552 5.3.4 Chunk too large");
+        }
         match self.stage {
             Stage::Recipients | Stage::Chunks => Event::Chunk(chunk),
             Stage::Mail => {
@@ -187,6 +210,41 @@ impl Talk {
     }
 }
 
+/// The answer to a BDAT whose octets can't be told from commands.
+fn uncounted(answer: &str) -> Event {
+    Event::Close(says(answer))
+}
+
 fn says(line: &str) -> Vec<u8> {
     format!("{line}\r\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_a_thousand_recipients_refused_ones_included() {
+        let limits = Limits { line: 512, sasl_line: 512, literal: 1, reply: 512, bad_commands: 3 };
+        let mut talk = Talk::new("x".to_owned(), &[], limits);
+        let (yes, no) = (Reply::of(250, "OK"), Reply::of(550, "No"));
+        let ask = |talk: &mut Talk, line: &str| {
+            let mut inbox = Inbox::default();
+            inbox.push(line.as_bytes());
+            talk.next(&mut inbox)
+        };
+        for _ in 0..2 {
+            let mail = ask(&mut talk, "MAIL FROM:<a@b>\r\n");
+            talk.answered(&mail, &yes);
+            for number in 0..RECIPIENTS {
+                let event = ask(&mut talk, "RCPT TO:<a@b>\r\n");
+                assert!(matches!(event, Event::Recipient(_)), "{number}");
+                talk.answered(&event, if number % 2 == 0 { &yes } else { &no });
+            }
+            let last = ask(&mut talk, "RCPT TO:<a@b>\r\n");
+            assert_eq!(last, Event::Answer(says("452 4.5.3 Too many recipients")));
+            assert_eq!(ask(&mut talk, "DATA\r\n"), Event::Data);
+            talk.over();
+        }
+    }
 }
