@@ -26,12 +26,31 @@ pub const PROTOCOL: Protocol = Protocol {
 /// What nearly every service honours, offered while nothing is known of the upstreams.
 const CONSERVATIVE: &[&str] = &["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"];
 
-/// Of an upstream's extensions, those that hold for a client of gatepost: AUTH, Exchange's own form of
-/// it, and STARTTLS are between each pair of neighbours.
+/// The extensions that hold for a client of gatepost where the upstream has them: those known to add
+/// nothing to the dialogue but parameters, and BDAT. Others may change its framing (BURL, XCLIENT), or
+/// are between each pair of neighbours (AUTH and Exchange's own form of it, STARTTLS, REQUIRETLS).
+const FOLLOWED: &[&str] = &[
+    "PIPELINING",
+    "8BITMIME",
+    "SIZE",
+    "DSN",
+    "SMTPUTF8",
+    "CHUNKING",
+    "BINARYMIME",
+    "ENHANCEDSTATUSCODES",
+    "DELIVERBY",
+    "FUTURERELEASE",
+    "MT-PRIORITY",
+    "MTRK",
+    "NO-SOLICITING",
+    "RRVS",
+];
+
+/// Of an upstream's extensions, those that hold for a client of gatepost.
 fn passed_on(extensions: &[String]) -> impl Iterator<Item = &str> {
     extensions.iter().map(String::as_str).filter(|line| {
-        let keyword = line.split([' ', '=']).next().unwrap_or_default();
-        !["AUTH", "X-EXPS", "STARTTLS"].iter().any(|ours| keyword.eq_ignore_ascii_case(ours))
+        let keyword = line.split(' ').next().unwrap_or_default();
+        FOLLOWED.iter().any(|followed| keyword.eq_ignore_ascii_case(followed))
     })
 }
 

@@ -149,3 +149,40 @@ async fn a_busy_service_is_tried_again_before_the_client_hears_of_it() {
     assert_eq!(rig.standin.counters().messages_accepted.count(), 1);
     rig.stop().await;
 }
+
+/// Others may change what follows them in a way that nobody here expects.
+#[tokio::test]
+async fn extensions_that_are_not_followed_are_not_announced() {
+    for mailbox in ["smtp_mode = \"submission\"", ""] {
+        let standin = Standin::start().await.unwrap();
+        let extensions = [
+            "STARTTLS",
+            "AUTH XOAUTH2",
+            "SIZE 1000",
+            "dsn",
+            "BURL imap",
+            "ETRN",
+            "XCLIENT NAME ADDR",
+            "XFORWARD NAME",
+            "X-EXPS GSSAPI",
+            "AUTH=XOAUTH2",
+            "REQUIRETLS",
+            "CHUNKINGS",
+            "CHUNKING",
+        ];
+        standin.knobs().smtp_extensions = Some(extensions.map(str::to_owned).to_vec());
+        let difference = Difference { mailbox: mailbox.to_owned(), ..Difference::default() };
+        let rig = Rig::with(standin, &difference).await;
+        let (mut client, _) = rig.smtp().await;
+        let passed =
+            |ehlo: Vec<String>| ehlo[1..].iter().map(|line| line[4..].to_owned()).collect();
+        let after: Vec<String> = passed(client.ask("EHLO x", "250 ").await);
+        assert_eq!(after, ["SIZE 1000", "dsn", "CHUNKING"], "{mailbox}");
+        // The next client hears it before its login.
+        let mut client = rig.client("smtp").await;
+        client.until("220 ").await;
+        let before: Vec<String> = passed(client.ask("EHLO x", "250 ").await);
+        assert_eq!(before, ["SIZE 1000", "dsn", "CHUNKING", "AUTH PLAIN LOGIN"], "{mailbox}");
+        rig.stop().await;
+    }
+}
