@@ -17,7 +17,7 @@ use crate::proto::{Cause, Refusal};
 const LONGEST_QUOTE: usize = 300;
 
 /// Microsoft's page for a number, which it expects at the end.
-const LOOK_UP: &str = "https://login.microsoftonline.com/error?code=";
+pub const LOOK_UP: &str = "https://login.microsoftonline.com/error?code=";
 
 /// Entra's "loop detected". It counts identical requests over minutes, so a pause of seconds would
 /// only feed it.
@@ -169,6 +169,12 @@ impl std::error::Error for Failure {}
 /// What Entra's error AADSTS`number` means, where it is known.
 pub fn numbered(number: u32) -> Option<Failure> {
     let row = entra::NUMBERS.iter().find(|row| row.keys.contains(&number))?;
+    Some(Failure::new(row.class, row.meaning, row.advice))
+}
+
+/// What an authority's error means by its name in the standards, where that is known.
+pub fn named(error: &str) -> Option<Failure> {
+    let row = standard::ERRORS.iter().find(|row| row.keys.contains(&error))?;
     Some(Failure::new(row.class, row.meaning, row.advice))
 }
 

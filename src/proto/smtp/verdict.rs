@@ -7,7 +7,7 @@ use crate::proto::{Cause, Refusal};
 pub struct Verdict {
     /// The reply code; 0 fits any.
     pub code: u16,
-    /// A piece of the text, compared without regard to case.
+    /// A piece of the text, compared without regard to case. Digits at its ends are whole numbers.
     pub text: &'static str,
     /// What it comes to.
     pub cause: Cause,
@@ -204,7 +204,21 @@ pub fn lookup(reply: &Reply) -> Option<&'static Verdict> {
     let text = reply.text().to_ascii_lowercase();
     VERDICTS.iter().find(|verdict| {
         (verdict.code == 0 || verdict.code == reply.code)
-            && text.contains(&verdict.text.to_ascii_lowercase())
+            && says(&text, &verdict.text.to_ascii_lowercase())
+    })
+}
+
+/// Whether `piece` stands in `text`, and isn't part of a longer number there: 5.7.60 is a sender that
+/// isn't permitted, 5.7.606 an address that is banned.
+fn says(text: &str, piece: &str) -> bool {
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    text.match_indices(piece).any(|(at, _)| {
+        let (before, behind) = (&text[..at], &text[at + piece.len()..]);
+        let begins = !digit(piece.chars().next())
+            || !before.ends_with(|c: char| c.is_ascii_digit() || c == '.');
+        let ends = !digit(piece.chars().last())
+            || !digit(behind.strip_prefix('.').unwrap_or(behind).chars().next());
+        begins && ends
     })
 }
 
@@ -362,6 +376,13 @@ mod tests {
                 Cause::Misconfigured,
                 "Direct Send",
             ),
+            (
+                "550 5.7.606 Access denied, banned sending IP [192.0.2.1]",
+                Cause::TokenRefused,
+                "for good",
+            ),
+            ("550 5.7.300 x 15.7.30 x 5.7.30.1", Cause::TokenRefused, "for good"),
+            ("550 SMTP; 5.7.60.", Cause::MailboxNotOpened, "SendAs"),
             ("555 5.5.2 Syntax error, command line too long", Cause::UpstreamProtocol, "large"),
             ("554 5.3.4 Something new", Cause::TokenRefused, "for good"),
         ] {
