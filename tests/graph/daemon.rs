@@ -177,7 +177,8 @@ async fn what_only_smtp_could_honour_is_refused_before_the_message() {
     }
     let answer = client.ask(&format!("RCPT TO:<{ERP}> NOTIFY=NEVER")).await;
     assert!(answer.starts_with("555 5.5.4 "), "{answer}");
-    for number in 0..gatepost::graph::RECIPIENTS {
+    // The refused one counts too.
+    for number in 1..gatepost::graph::RECIPIENTS {
         assert!(client.ask(&format!("RCPT TO:<r{number}@c.example>")).await.starts_with("250 "));
     }
     assert!(client.ask("RCPT TO:<one.more@c.example>").await.starts_with("452 4.5.3 "));

@@ -1,7 +1,9 @@
 //! Logins that lead somewhere, and those that are ours to refuse.
 
+use super::client::Client;
 use super::rig::{ADDRESS, AUTH_PLAIN, Difference, PASSWORD, Rig, USER, mailbox};
 use gatepost_standin::Standin;
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -164,11 +166,13 @@ async fn failed_logins_end_the_connection() {
 #[tokio::test]
 async fn a_client_that_talks_on_hears_the_last_word() {
     let rig = Rig::tables("[limits]\nfailed_logins = 1\n").await;
-    let mut client = rig.client("imap").await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(16 * 1024).unwrap();
+    let mut client = Client::new(socket.connect(rig.address("imap")).await.unwrap());
     client.until("* OK").await;
     client.say("a LOGIN scanner wrong").await;
     // More than the buffers on the way hold: it has to be taken for the client to get to reading.
-    client.send("b NOOP\r\n".repeat(1 << 21).as_bytes()).await;
+    client.send("b NOOP\r\n".repeat(1 << 17).as_bytes()).await;
     client.until("a NO").await;
     assert_eq!(client.rest().await, b"* BYE Too many failed logins\r\n");
     rig.stop().await;
@@ -194,7 +198,7 @@ async fn a_stampede_makes_one_token_request() {
     for _ in 0..100 {
         logins.spawn(async move {
             let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-            let mut client = super::client::Client::new(stream);
+            let mut client = Client::new(stream);
             client.until("* OK").await;
             client.ask(&format!("a LOGIN {USER} \"{PASSWORD}\""), "a ").await.pop().unwrap()
         });
