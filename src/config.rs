@@ -41,6 +41,8 @@ use problem::Report;
 use crate::mailbox::{Directory, KEY_LENGTH, Provider};
 use crate::notice::Hooks;
 use crate::notice::expiry::Expiry;
+use crate::proto::smtp;
+use crate::proto::smtp::submission::Mode;
 use crate::relay::{Limits, Timeouts};
 use crate::secret::Secret;
 use crate::store::KeySource;
@@ -145,7 +147,8 @@ impl Config {
         let state_directory = root.file("state_directory", report);
         let (providers, expiries) = providers(&mut root, report);
         let listeners = listeners(&mut root, &providers, report);
-        let directory = directory(&mut root, &providers, Directory::new(key), report);
+        let empty = Directory::new(key);
+        let directory = directory(&mut root, &providers, (empty, usual(&listeners)), report);
         let mut tls = root.section("tls", report);
         let ca_files = ca_files(&mut tls, report);
         tls.finish(report);
@@ -216,24 +219,36 @@ fn listeners(root: &mut Section<'_>, providers: &Providers, report: &Report<'_>)
     listeners
 }
 
+/// How messages are served that come in by SMTP: followed, if no listener leaves it to the mailbox.
+fn usual(listeners: &[Listener]) -> Mode {
+    let mut modes = listeners
+        .iter()
+        .filter(|listener| listener.protocol.name == smtp::PROTOCOL.name)
+        .map(|listener| listener.smtp_mode)
+        .peekable();
+    let followed = modes.peek().is_some() && modes.all(|mode| mode == Mode::Submission);
+    if followed { Mode::Submission } else { Mode::Splice }
+}
+
 fn directory(
     root: &mut Section<'_>,
     providers: &Providers,
-    empty: Directory,
+    (empty, usual): (Directory, Mode),
     report: &Report<'_>,
 ) -> Directory {
     let sections = root.sections("mailbox", report);
     if sections.is_empty() {
         report.problem(0..0, "no one to let in", "add a [[mailbox]]");
     }
-    let mut mailboxes = Mailboxes::new(providers, empty);
+    let mut mailboxes = Mailboxes::new(providers, empty, usual);
     for section in sections {
         mailboxes.read(section, report);
     }
-    let mut directory = mailboxes.close(report);
+    let (mut directory, idle) = mailboxes.close(report);
     for section in root.sections("allow", report) {
         allow::read(section, &mut directory, report);
     }
+    idle.into_iter().for_each(|idle| idle.check(&directory, report));
     directory
 }
 

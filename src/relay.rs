@@ -270,7 +270,7 @@ impl Relay {
         for _ in 0..self.limits.failed_logins {
             let offer = client.offer(patience).await?;
             // Boxed: a client that hasn't offered a login shouldn't carry the room for one.
-            let refusal = match Box::pin(self.follow(client.protocol(), offer, source, place)).await
+            let refusal = match Box::pin(self.follow(client.entrance(), offer, source, place)).await
             {
                 Ok(destination) => return Ok(destination),
                 // No room at the mailbox, which is the connection's end in any protocol.
@@ -291,17 +291,17 @@ impl Relay {
     /// Where an offer leads; `None` for a farewell.
     async fn follow(
         &self,
-        protocol: &'static Protocol,
+        entrance: &Entrance,
         offer: Offer,
         source: Source,
         place: &mut Place,
     ) -> Result<Option<Destination>, Refusal> {
-        let now = SystemTime::now();
+        let (protocol, now) = (entrance.protocol, SystemTime::now());
         let visit = Visit { protocol: protocol.name, peer: source.ip(), now };
         let (mode, admitted) = match offer {
             Offer::Login(login) => {
                 let admitted = self.admit(login, visit, source).await?;
-                (mode(protocol, &admitted.mailbox), admitted)
+                (mode(entrance, &admitted.mailbox), admitted)
             }
             // Its MAIL is unread still, as a splice passes it on.
             Offer::Sender(sender) => (Mode::Splice, self.admit_sender(&sender, visit, source)?),

@@ -814,3 +814,59 @@ fn a_missing_file_is_named() {
     let error = Config::load(Path::new("/no/such/config.toml")).err().unwrap().to_string();
     assert!(error.contains("/no/such/config.toml"), "{error}");
 }
+
+#[test]
+fn keys_for_messages_that_are_followed_need_messages_that_are_followed() {
+    let user = "user = \"scanner\"";
+    for key in [
+        "sender = \"rewrite\"",
+        "permitted_senders = [\"*@contoso.example\"]",
+        "smtp_identity = \"follow\"",
+        "repairs = [\"date\"]",
+        "submissions = 2",
+        "messages_per_minute = 0",
+        "logon_failure = \"permanent\"",
+        "log_recipients = \"addresses\"",
+    ] {
+        let name = key.split(' ').next().unwrap();
+        let said = problems(&with(user, &format!("{user}\n{key}")));
+        let title = format!("{name:?} has no effect on messages that are spliced");
+        assert!(said.contains(&title) && said.contains("config.toml:24:"), "{said}");
+        assert!(said.contains("needs smtp_mode = \"submission\""), "{said}");
+        let key = if name == "permitted_senders" {
+            format!("{key}\nsender = \"require\"")
+        } else {
+            key.to_owned()
+        };
+        for followed in ["smtp_mode = \"submission\"", "smtp_via = \"graph\""] {
+            load(&with(user, &format!("{user}\n{key}\n{followed}"))).unwrap();
+        }
+        let listener = "\"[::1]:1587\"]";
+        let text = with(user, &format!("{user}\n{key}"));
+        let one = text.replacen(listener, &format!("{listener}\nsmtp_mode = \"submission\""), 1);
+        load(&one).unwrap();
+        // Devices that send without a login have their messages followed in any case.
+        let allow = "[[allow]]\nprotocol = \"smtp\"\nnetworks = \"10.0.0.0/8\"\nmailbox = \"scanner@contoso.example\"\nmail_from = \"scanner@contoso.example\"\n";
+        load(&format!("{text}\n{allow}")).unwrap();
+        // The other listener would let a splice by.
+        let other = "[[listener]]\nprotocol = \"smtp\"\naddress = \"127.0.0.1:2587\"\n";
+        assert!(load(&one.replacen("[[listener]]", &format!("{other}\n[[listener]]"), 1)).is_err());
+    }
+}
+
+#[test]
+fn what_says_nothing_of_messages_is_a_problem() {
+    let user = "user = \"scanner\"";
+    for (key, title) in [
+        (
+            "smtp_mode = \"submission\"\npermitted_senders = \"*@contoso.example\"",
+            "every sender is permitted",
+        ),
+        ("smtp_mode = \"splice\"\nsmtp_via = \"graph\"", "Graph takes messages, and no bytes"),
+    ] {
+        let said = problems(&with(user, &format!("{user}\n{key}")));
+        assert!(said.contains(title), "{said}");
+    }
+    let said = problems(&with("tls = \"none\"", "tls = \"none\"\nsmtp_mode = \"submission\""));
+    assert!(said.contains("a listener for imap has no smtp_mode"), "{said}");
+}

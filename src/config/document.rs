@@ -44,6 +44,11 @@ impl<'i> Section<'i> {
         self.unread.contains_key(key)
     }
 
+    /// Where the value at `key` stands, which is there and unread.
+    pub(super) fn place(&self, key: &str) -> Option<Range<usize>> {
+        self.unread.get(key).map(Spanned::span)
+    }
+
     /// The text at `key`, with its `${env:NAME}` replaced.
     pub(super) fn text(&mut self, key: &str, report: &Report<'_>) -> Option<Spanned<String>> {
         let value = self.take(key)?;

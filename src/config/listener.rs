@@ -15,7 +15,9 @@ use super::document::{Section, Words, unknown_word};
 use super::network;
 use super::problem::Report;
 use super::secret::exposure;
-use crate::proto::{PROTOCOLS, Privacy, Protocol};
+use super::submission::MODES;
+use crate::proto::smtp::submission::Mode;
+use crate::proto::{PROTOCOLS, Privacy, Protocol, smtp};
 use crate::relay::{Entrance, Opening, Silence};
 use crate::tls::Identity;
 use exposure::Exposure;
@@ -39,6 +41,8 @@ pub struct Listener {
     pub proxies: Proxies,
     /// The permissions of its sockets in the file system.
     pub mode: u32,
+    /// How its clients' messages are served, where their mailbox doesn't say it.
+    pub smtp_mode: Mode,
     /// How long its clients may be silent.
     pub silence: Silence,
 }
@@ -76,8 +80,8 @@ impl Listener {
 
     /// What a connection has to know of it.
     pub fn entrance(&self) -> Entrance {
-        let (protocol, opening) = (self.protocol, self.opening);
-        Entrance { protocol, opening, identity: self.identity.clone(), silence: self.silence }
+        let Self { protocol, opening, smtp_mode, silence, .. } = *self;
+        Entrance { protocol, opening, identity: self.identity.clone(), smtp_mode, silence }
     }
 
     pub(super) fn read(
@@ -96,6 +100,7 @@ impl Listener {
         let allowed = section.word("plaintext", PLAINTEXT, report).map(|word| word.span());
         let admission = Admission::read(&mut section, report);
         let mode = mode(&mut section, report).unwrap_or(MODE);
+        let smtp_mode = smtp_mode(&mut section, protocol, report).unwrap_or_default();
         let silence = silence(&mut section, report);
         section.finish(report);
         let exposure = Exposure { opening, allowed, admission: &admission };
@@ -116,6 +121,7 @@ impl Listener {
             from,
             proxies,
             mode,
+            smtp_mode,
             silence,
         })
     }
@@ -182,6 +188,19 @@ fn mode(section: &mut Section<'_>, report: &Report<'_>) -> Option<u32> {
         report.problem(text.span(), title, "octal digits in quotes, for example \"0660\"");
     }
     mode
+}
+
+fn smtp_mode(
+    section: &mut Section<'_>,
+    protocol: Option<&Protocol>,
+    report: &Report<'_>,
+) -> Option<Mode> {
+    let mode = section.word("smtp_mode", MODES, report)?;
+    if let Some(other) = protocol.filter(|protocol| protocol.name != smtp::PROTOCOL.name) {
+        let title = format!("a listener for {} has no smtp_mode", other.name);
+        report.problem(mode.span(), title, "leave it out");
+    }
+    Some(mode.into_inner())
 }
 
 fn silence(section: &mut Section<'_>, report: &Report<'_>) -> Silence {

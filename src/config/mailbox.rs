@@ -13,9 +13,10 @@ use toml::Spanned;
 use super::document::{Section, Words, unknown_word};
 use super::problem::Report;
 use super::secret::{Forms, Inline};
-use super::submission;
+use super::submission::{self, Idle};
 use crate::mailbox::{Device, Directory, Mailbox, Password, Provider, UserTaken, Via, fold};
 use crate::oauth::{Owner, Seed};
+use crate::proto::smtp::submission::Mode;
 use crate::sasl::is_fit;
 use crate::secret::Secret;
 use identity::Wishes;
@@ -34,6 +35,9 @@ pub(super) struct Mailboxes<'p> {
     directory: Directory,
     drafts: Vec<Draft>,
     costs: Costs,
+    /// How SMTP listeners serve a mailbox that doesn't say it.
+    usual: Mode,
+    idle: Vec<Idle>,
 }
 
 /// A mailbox that is good by itself, before it is seen beside the others.
@@ -46,8 +50,9 @@ struct Draft {
 }
 
 impl<'p> Mailboxes<'p> {
-    pub(super) fn new(providers: &'p Providers, directory: Directory) -> Self {
-        Self { providers, directory, drafts: Vec::new(), costs: Costs::default() }
+    pub(super) fn new(providers: &'p Providers, directory: Directory, usual: Mode) -> Self {
+        let costs = Costs::default();
+        Self { providers, directory, drafts: Vec::new(), costs, usual, idle: Vec::new() }
     }
 
     pub(super) fn read(&mut self, mut section: Section<'_>, report: &Report<'_>) {
@@ -60,7 +65,9 @@ impl<'p> Mailboxes<'p> {
         let wishes = Wishes::read(&mut section, report);
         let seed = Forms::take(&mut section, "refresh_token", report);
         let smtp_via = smtp_via(provider.as_deref(), &mut section, report);
-        let submission = submission::read(&mut section, provider.as_deref(), report);
+        let way = (provider.as_deref(), smtp_via);
+        let (submission, idle) = submission::read(&mut section, way, self.usual, report);
+        self.idle.extend(idle);
         let password_there = Forms::take(&mut section, "provider_password", report);
         let signed_in_as = signed_in_as(&mut section, provider.as_deref(), report);
         let devices = section.sections("device", report);
@@ -90,7 +97,7 @@ impl<'p> Mailboxes<'p> {
             provider_password,
             signed_in_as,
             smtp_via,
-            submission: Arc::new(submission),
+            submission,
             ..Mailbox::new(address.get_ref(), provider)
         };
         let draft = Draft { mailbox, user, password, wishes, devices };
@@ -100,8 +107,8 @@ impl<'p> Mailboxes<'p> {
         self.drafts.push(draft);
     }
 
-    /// The finished directory.
-    pub(super) fn close(mut self, report: &Report<'_>) -> Directory {
+    /// The finished directory, and the keys that may be in vain.
+    pub(super) fn close(mut self, report: &Report<'_>) -> (Directory, Vec<Idle>) {
         self.costs.close(report);
         let known = self
             .drafts
@@ -115,7 +122,7 @@ impl<'p> Mailboxes<'p> {
             devices.into_iter().for_each(|device| self.insert_device(device, report));
             self.admit(&user, password, mailbox, report);
         }
-        self.directory
+        (self.directory, self.idle)
     }
 
     fn insert_device(&mut self, device: Spanned<Device>, report: &Report<'_>) {

@@ -5,9 +5,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::{Entrance, Silence};
-use crate::proto::{
-    Cause, Clearance, Downstream, DownstreamTerms, Offer, Privacy, Protocol, Ready, Refusal,
-};
+use crate::proto::{Cause, Clearance, Downstream, DownstreamTerms, Offer, Privacy, Ready, Refusal};
 use crate::wire::{Halt, Handshake, Socket, Wire};
 
 /// A client that has no mailbox yet.
@@ -25,8 +23,8 @@ impl<'a> Client<'a> {
         Self { wire: Wire::new(socket), session, entrance, privacy }
     }
 
-    pub(super) fn protocol(&self) -> &'static Protocol {
-        self.entrance.protocol
+    pub(super) fn entrance(&self) -> &'a Entrance {
+        self.entrance
     }
 
     pub(super) fn silence(&self) -> Silence {

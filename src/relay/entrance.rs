@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{Place, Source, Timeouts};
+use crate::proto::smtp::submission::Mode;
 use crate::proto::{Privacy, Protocol};
 use crate::tls::Identity;
 use crate::wire::Socket;
@@ -17,6 +18,8 @@ pub struct Entrance {
     pub opening: Opening,
     /// What to show in a TLS handshake; there wherever TLS is or is offered.
     pub identity: Option<Identity>,
+    /// How its clients' messages are served, where their mailbox doesn't say it.
+    pub smtp_mode: Mode,
     /// How long its clients may be silent.
     pub silence: Silence,
 }

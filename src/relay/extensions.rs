@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::{Entrance, Relay};
 use crate::graph;
 use crate::mailbox::{Mailbox, Via};
-use crate::proto::Protocol;
 use crate::proto::smtp::{self, submission::Mode};
 
 impl Relay {
@@ -32,11 +31,11 @@ impl Relay {
     }
 }
 
-/// How a login to `mailbox` is served. Graph knows messages alone.
-pub(super) fn mode(protocol: &Protocol, mailbox: &Mailbox) -> Mode {
-    match (protocol.name == smtp::PROTOCOL.name, mailbox.smtp_via) {
+/// How a login to `mailbox` is served at the entrance. Graph knows messages alone.
+pub(super) fn mode(entrance: &Entrance, mailbox: &Mailbox) -> Mode {
+    match (entrance.protocol.name == smtp::PROTOCOL.name, mailbox.smtp_via) {
         (true, Via::Graph) => Mode::Submission,
-        (true, Via::Smtp) => mailbox.submission.mode,
+        (true, Via::Smtp) => mailbox.submission.mode.unwrap_or(entrance.smtp_mode),
         (false, _) => Mode::Splice,
     }
 }

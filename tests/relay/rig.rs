@@ -53,6 +53,8 @@ pub(crate) struct Rig {
 pub(crate) struct Difference<'a> {
     /// More keys of both `[[listener]]`s.
     pub(crate) listener: &'a str,
+    /// More keys of the `[[listener]]` for SMTP.
+    pub(crate) smtp_listener: &'a str,
     /// More keys of `[provider.contoso]`.
     pub(crate) provider: &'a str,
     /// Keys in place of the client credentials grant of `[provider.contoso]`.
@@ -226,10 +228,11 @@ fn configure(folder: &Path, standin: &Standin, difference: &Difference<'_>) -> C
 fn configuration(standin: &Standin, difference: &Difference<'_>) -> String {
     let mut text = "name = \"gatepost.contoso.example\"\nstate_directory = \"state\"\n[tls]\nca_file = \"ca.pem\"\n".to_owned();
     for protocol in ["imap", "smtp"] {
-        let keys = difference.listener;
+        let (keys, smtp) = (difference.listener, difference.smtp_listener);
+        let more = if protocol == "smtp" { smtp } else { "" };
         writeln!(
             text,
-            "[[listener]]\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:0\"\n{keys}"
+            "[[listener]]\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:0\"\n{keys}\n{more}"
         )
         .unwrap();
     }

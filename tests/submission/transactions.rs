@@ -186,3 +186,27 @@ async fn extensions_that_are_not_followed_are_not_announced() {
         rig.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_listener_says_how_messages_are_served_unless_the_mailbox_does() {
+    for (listener, mailbox, followed) in [
+        ("", "", false),
+        ("smtp_mode = \"submission\"", "sender = \"require\"", true),
+        ("smtp_mode = \"submission\"", "smtp_mode = \"splice\"", false),
+        ("smtp_mode = \"splice\"", "smtp_mode = \"submission\"", true),
+    ] {
+        let difference = Difference {
+            smtp_listener: listener,
+            mailbox: mailbox.to_owned(),
+            ..Difference::default()
+        };
+        let rig = Rig::with(Standin::start().await.unwrap(), &difference).await;
+        let (mut client, _) = rig.smtp().await;
+        client.ask(&format!("MAIL FROM:<{ADDRESS}>"), "250 ").await;
+        client.ask(&format!("RCPT TO:<{ERP}>"), "250 ").await;
+        client.ask("DATA", "354 ").await;
+        client.ask(&format!("From: {ADDRESS}\r\n\r\nx\r\n."), "250 ").await;
+        assert_eq!(arrived(&rig).contains("Message-ID: "), followed, "{listener} {mailbox}");
+        rig.stop().await;
+    }
+}

@@ -1,9 +1,11 @@
 //! What a mailbox's operator decided about the messages that go out through it.
 
-/// How a client's SMTP connection is served once it has logged in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a client's SMTP connection is served once it has logged in. A splice unless somebody says
+/// otherwise: it is right for every service and program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Its bytes go straight through.
+    #[default]
     Splice,
     /// Its mail transactions are followed.
     Submission,
@@ -66,8 +68,8 @@ pub const REPAIRS: &[(&str, Repair)] =
 /// A mailbox's rules for outgoing messages.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// How a connection is served.
-    pub mode: Mode,
+    /// How a connection is served; as its listener says where it is `None`.
+    pub mode: Option<Mode>,
     /// What becomes of a sender that isn't permitted.
     pub sender: Sender,
     /// The senders permitted beside the mailbox's own address.
@@ -93,11 +95,10 @@ const SUBMISSIONS: usize = 3;
 const PER_MINUTE: u32 = 30;
 
 impl Default for Policy {
-    /// Splice mode: whoever wants messages followed says so. In submission mode, what changes nothing
-    /// in a message that is well formed.
+    /// In submission mode, what changes nothing in a message that is well formed.
     fn default() -> Self {
         Self {
-            mode: Mode::Splice,
+            mode: None,
             sender: Sender::Keep,
             permitted: Vec::new(),
             identity: Identity::Mailbox,
