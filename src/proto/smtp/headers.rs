@@ -1,9 +1,9 @@
 //! The header of a message on its way out (RFC 5322 section 2.2): where it ends, and what is changed
 //! in it. Fields that aren't changed keep every octet, their folding included.
 
-use std::ops::Range;
+mod author;
 
-use super::submission::Pattern;
+pub use author::Author;
 
 /// What to change in a header.
 #[derive(Clone, Debug, Default)]
@@ -16,20 +16,13 @@ pub struct Edits {
     pub message_id: Option<String>,
 }
 
-/// Who may stand in the From field.
-#[derive(Clone, Debug)]
-pub struct Author {
-    /// The address that takes the place of others.
-    pub mailbox: String,
-    /// The others that may stay.
-    pub permitted: Vec<Pattern>,
-}
-
 /// What was done with a message, or why something wasn't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The From field names the mailbox now.
     From,
+    /// The Sender field names the mailbox now, or is gone where the From field does so.
+    Sender,
     /// The former author stands in the Reply-To field.
     ReplyTo,
     /// A Date field was added.
@@ -49,6 +42,7 @@ impl Change {
     pub fn name(self) -> &'static str {
         match self {
             Self::From => "from",
+            Self::Sender => "sender",
             Self::ReplyTo => "reply_to",
             Self::Date => "date",
             Self::MessageId => "message_id",
@@ -85,12 +79,10 @@ impl Edits {
         if let Some(id) = self.message_id.as_ref().filter(|_| !has("Message-ID")) {
             draft.add("Message-ID", id, Change::MessageId);
         }
-        let replies = fields.iter().find(|field| field.is("Reply-To"));
-        for field in fields.iter().skip(usize::from(postmark.is_some())) {
-            match &self.author {
-                Some(author) if field.is("From") => draft.author(field, author, replies),
-                _ => draft.text.extend_from_slice(field.0),
-            }
+        let body = fields.get(usize::from(postmark.is_some())..).unwrap_or_default();
+        match &self.author {
+            Some(author) => draft.authored(body, author),
+            None => body.iter().for_each(|field| draft.text.extend_from_slice(field.0)),
         }
         if block.is_empty() && !draft.text.is_empty() {
             // A message without a header: what follows is its body.
@@ -104,7 +96,6 @@ impl Edits {
 struct Draft {
     text: Vec<u8>,
     changes: Vec<Change>,
-    authored: bool,
 }
 
 impl Draft {
@@ -113,105 +104,52 @@ impl Draft {
         self.changes.push(change);
     }
 
-    /// A From field: it stays if everyone in it may, else the mailbox takes their place. Of several
+    /// The fields, with the mailbox in place of authors and a sender that aren't permitted. Of several
     /// From fields (550 5.1.20 at Exchange) only the first is kept then.
-    fn author(&mut self, field: &Field<'_>, author: &Author, replies: Option<&Field<'_>>) {
-        let addresses = addresses(field.value());
-        let permitted = |address: &Range<usize>| author.permits(&field.value()[address.clone()]);
-        if !addresses.is_empty() && addresses.iter().all(permitted) {
-            return self.text.extend_from_slice(field.0);
+    fn authored(&mut self, fields: &[Field<'_>], author: &Author) {
+        let named = |name| fields.iter().filter(move |field| field.is(name));
+        let foreign = named("From").any(|field| !author.may_say(field.value()));
+        let authors: usize = named("From").map(|field| author::count(field.value())).sum();
+        let replies = named("Reply-To").next().is_some();
+        let mut sender = foreign || authors < 2 || named("Sender").next().is_some();
+        let mut first = true;
+        for field in fields {
+            match field {
+                _ if foreign && field.is("From") => {
+                    if std::mem::take(&mut first) {
+                        self.from(field, author);
+                        if !replies && author::count(field.value()) > 0 {
+                            self.reply_to(field);
+                        }
+                    }
+                }
+                _ if field.is("Sender") && !author.may_say(field.value()) => match foreign {
+                    true => self.changes.push(Change::Sender),
+                    false => self.add("Sender", &format!("<{}>", author.mailbox), Change::Sender),
+                },
+                _ => self.text.extend_from_slice(field.0),
+            }
+            let whole = field.0.ends_with(b"\n");
+            if whole && field.is("From") && !std::mem::replace(&mut sender, true) {
+                // Several authors need one (RFC 5322 section 3.6.2; 550 5.1.20 at Exchange).
+                self.add("Sender", &format!("<{}>", author.mailbox), Change::Sender);
+            }
         }
-        if std::mem::replace(&mut self.authored, true) {
-            return;
-        }
+    }
+
+    /// The mailbox under the name in the From field `field`.
+    fn from(&mut self, field: &Field<'_>, author: &Author) {
         self.changes.push(Change::From);
         self.text.extend_from_slice(b"From:");
-        self.text.extend_from_slice(name(field.value(), &addresses));
+        self.text.extend_from_slice(author::name(field.value()));
         self.text.extend_from_slice(format!("<{}>\r\n", author.mailbox).as_bytes());
-        if !addresses.is_empty() && replies.is_none() {
-            self.changes.push(Change::ReplyTo);
-            self.text.extend_from_slice(b"Reply-To:");
-            self.text.extend_from_slice(field.value());
-        }
     }
-}
 
-impl Author {
-    fn permits(&self, address: &[u8]) -> bool {
-        let Ok(address) = std::str::from_utf8(address) else {
-            return false;
-        };
-        address.eq_ignore_ascii_case(&self.mailbox)
-            || self.permitted.iter().any(|pattern| pattern.matches(address))
-    }
-}
-
-/// A name this long, with an address behind it, stays within a line of 998 octets (RFC 5322 section
-/// 2.1.1).
-const LONGEST_NAME: usize = 700;
-
-/// What stands before the address of the only author, its folding included; else a space.
-fn name<'v>(value: &'v [u8], addresses: &[Range<usize>]) -> &'v [u8] {
-    match addresses {
-        [address] if address.start > 0 && value[address.start - 1] == b'<' => {
-            let name = &value[..address.start - 1];
-            let fits = name.len() <= LONGEST_NAME && name.starts_with(b" ");
-            if fits { name } else { b" " }
-        }
-        _ => b" ",
-    }
-}
-
-/// Where the addresses of a From field's value stand (RFC 5322 sections 3.4 and 4.4): in angle
-/// brackets, or words with an `@` outside quoted strings and comments.
-fn addresses(value: &[u8]) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let (mut at, mut depth, mut start) = (0, 0_usize, None);
-    while at < value.len() {
-        let byte = value[at];
-        match byte {
-            b'\\' => at += 1,
-            b'(' => depth += 1,
-            b')' => depth = depth.saturating_sub(1),
-            _ if depth > 0 => {}
-            b'"' => {
-                start.get_or_insert(at);
-                at = quoted(value, at);
-            }
-            b'<' | b'>' | b',' | b';' | b':' | b' ' | b'\t' | b'\r' | b'\n' => {
-                push(&mut found, value, start.take(), at);
-            }
-            _ => {
-                start.get_or_insert(at);
-            }
-        }
-        if depth > 0 && byte == b'(' {
-            push(&mut found, value, start.take(), at);
-        }
-        at += 1;
-    }
-    push(&mut found, value, start, value.len());
-    found
-}
-
-/// Where the quoted string that begins at `start` ends.
-fn quoted(value: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while at < value.len() && value[at] != b'"' {
-        at += if value[at] == b'\\' { 2 } else { 1 };
-    }
-    at
-}
-
-fn push(found: &mut Vec<Range<usize>>, value: &[u8], start: Option<usize>, end: usize) {
-    let Some(start) = start else {
-        return;
-    };
-    let word = &value[start..end.min(value.len())];
-    let local = memchr::memrchr(b'@', word).filter(|at| *at > 0 && at + 1 < word.len());
-    // An `@` within quotes is part of a name.
-    if local.is_some_and(|at| word[0] != b'"' || word[at - 1] == b'"') {
-        found.push(start..end.min(value.len()));
+    /// Whoever stood in the From field `field`.
+    fn reply_to(&mut self, field: &Field<'_>) {
+        self.changes.push(Change::ReplyTo);
+        self.text.extend_from_slice(b"Reply-To:");
+        self.text.extend_from_slice(field.value());
     }
 }
 
@@ -239,6 +177,12 @@ impl<'b> Field<'b> {
     fn vouches(&self) -> bool {
         const SEALS: [&str; 4] =
             ["DKIM-Signature", "DomainKey-Signature", "ARC-Message-Signature", "ARC-Seal"];
+        const SEALED: [&str; 4] = [
+            "multipart/signed",
+            "multipart/encrypted",
+            "application/pkcs7-mime",
+            "application/x-pkcs7-mime",
+        ];
         if SEALS.iter().any(|name| self.is(name)) {
             return true;
         }
@@ -246,9 +190,7 @@ impl<'b> Field<'b> {
             return false;
         }
         let value = self.value().trim_ascii_start().to_ascii_lowercase();
-        ["multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime"]
-            .iter()
-            .any(|kind| value.starts_with(kind.as_bytes()))
+        SEALED.iter().any(|kind| value.starts_with(kind.as_bytes()))
     }
 }
 

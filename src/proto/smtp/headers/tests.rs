@@ -1,4 +1,5 @@
 use super::*;
+use crate::proto::smtp::submission::Pattern;
 
 const MAILBOX: &str = "scanner@contoso.example";
 
@@ -63,7 +64,7 @@ fn a_permitted_author_stays_octet_by_octet() {
         "From:scanner@contoso.example\r\n",
         "From: \"x@evil.example\" <scanner@contoso.example>\r\n",
         "From: scanner@contoso.example (x@evil.example)\r\n",
-        "From: 3 <3@print.contoso.example>,\r\n\t4@print.contoso.example\r\n",
+        "From: 3\r\n\t<3@print.contoso.example>\r\n",
     ] {
         let block = format!("Subject: x\r\n{from}\r\n");
         assert_eq!(applied(&rewriting(), &block), (block.clone(), vec![]), "{from}");
@@ -74,10 +75,30 @@ fn a_permitted_author_stays_octet_by_octet() {
 }
 
 #[test]
+fn a_sender_is_permitted_or_the_mailbox_and_several_authors_have_one() {
+    let several = "From: 3@print.contoso.example, 4@print.contoso.example\r\n";
+    let mailbox = "Sender: <scanner@contoso.example>\r\n";
+    for (before, after) in [
+        (format!("Sender: 3@print.contoso.example\r\n{several}"), None),
+        (several.to_owned(), Some(format!("{several}{mailbox}"))),
+        (format!("sender:\r\n root@mfp\r\n{several}"), Some(format!("{mailbox}{several}"))),
+        (
+            "From: scanner@contoso.example\r\nSender: root@mfp\r\n".to_owned(),
+            Some(format!("From: scanner@contoso.example\r\n{mailbox}")),
+        ),
+    ] {
+        let (text, changes) = applied(&rewriting(), &format!("{before}\r\n"));
+        assert_eq!(text, format!("{}\r\n", after.as_ref().unwrap_or(&before)));
+        assert_eq!(changes, after.map(|_| Change::Sender).into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn a_signed_message_is_left_alone() {
     for field in [
         "DKIM-Signature: v=1; a=rsa-sha256\r\n",
         "Content-Type: multipart/signed; protocol=x\r\n",
+        "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"\r\n",
         "content-type:\r\n Application/PKCS7-MIME; name=smime.p7m\r\n",
     ] {
         let block = format!("From: root@mfp\r\n{field}\r\n");

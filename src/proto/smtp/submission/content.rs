@@ -5,9 +5,9 @@ use memchr::memchr_iter;
 
 use crate::proto::smtp::headers::{Change, Edits, Scan};
 
-/// What is held of a header that is to be changed; ten times what messages have. A longer one passes
-/// unchanged.
-const HEADER_LIMIT: usize = 64 * 1024;
+/// What is held of a header that is to be changed: a thousand recipients with their names fit. A longer
+/// one passes unchanged.
+const HEADER_LIMIT: usize = 256 * 1024;
 
 /// How a message goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
