@@ -60,6 +60,7 @@ security = "starttls"
 address = "{address}"
 provider = "{name}"
 password_hash = "{hash}"
+{keys}
 """
 
 # A way to connect, "none", "starttls" or "implicit", and its port for each protocol.
@@ -80,11 +81,14 @@ class Gatepost(Daemon):
             ("smtp", "smtp", "none"),
             ("submission", "smtp", "starttls-required"),
             ("smtps", "smtp", "implicit"),
+            ("followed", "smtp", "none"),
         ):
             port = free_port()
             setattr(self, attribute, port)
             ports.append((port, certificates.client() if tls == "implicit" else None))
             text += LISTENER.format(protocol=protocol, port=port, tls=tls)
+            if attribute == "followed":
+                text += 'smtp_mode = "submission"\n'
             if tls != "none":
                 text += CERTIFICATE.format(chain=certificates.chain, key=certificates.key)
         self.forms = [
@@ -107,7 +111,7 @@ class Gatepost(Daemon):
         return MAILBOX.format(name=name, address=mailbox.address, client_id=mailbox.client_id, secret_file=secret_file,
                               token_endpoint=world.authority.token_endpoint,
                               imap=world.dovecot.imaps, pop3=world.dovecot.pop3s,
-                              smtp=world.postfix.port, hash=password_hash(mailbox.password))
+                              smtp=world.postfix.port, hash=password_hash(mailbox.password), keys=mailbox.keys)
 
 
 def binary():
