@@ -1,7 +1,7 @@
 //! What the operator reads, caught as gatepost writes it.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
@@ -16,7 +16,16 @@ pub(crate) struct Journal(Arc<Mutex<Vec<u8>>>);
 
 impl Journal {
     /// Catches what this thread's tasks write until the guard is dropped.
+    ///
+    /// While there is but one subscriber, tracing asks that of the thread at hand whether a place in the code will ever
+    /// be listened to, and remembers the answer for all threads. So that no other test's thread says "never", all have
+    /// one that listens.
     pub(crate) fn here() -> (Self, DefaultGuard) {
+        static FALLBACK: Once = Once::new();
+        FALLBACK.call_once(|| {
+            // Fails only where there is one already, which does as well.
+            let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+        });
         let journal = Self::default();
         let guard = tracing::subscriber::set_default(journal.subscriber());
         (journal, guard)
