@@ -581,6 +581,44 @@ fn an_empty_file_says_what_to_begin_with() {
 }
 
 #[test]
+fn an_address_signs_in_to_one_application() {
+    let two = |other: &str| {
+        let provider = |name: &str, client_id: &str| {
+            format!(
+                "[provider.{name}]\npreset = \"microsoft\"\ntenant = \"contoso.example\"\nclient_id = \"{client_id}\"\ngrant = \"device_code\"\n"
+            )
+        };
+        let mailbox = |provider: &str, user: &str| {
+            format!(
+                "[[mailbox]]\naddress = \"{user}@contoso.example\"\nuser = \"{provider}\"\nprovider = \"{provider}\"\npassword_hash = \"{HASH}\"\n"
+            )
+        };
+        let listener =
+            "[[listener]]\nprotocol = \"imap\"\naddress = \"127.0.0.1:1143\"\n".to_owned();
+        let id = "11111111-2222-3333-4444-555555555555";
+        [
+            listener,
+            provider("one", id),
+            provider("other", other),
+            mailbox("one", "erp"),
+            mailbox("other", "ERP"),
+        ]
+        .concat()
+    };
+    let problems = problems(&two("99999999-2222-3333-4444-555555555555"));
+    for words in [
+        "ERP@contoso.example would sign in to two applications",
+        "its sign-in with other would replace that with one",
+        "give both providers the same client_id and authority",
+    ] {
+        assert!(problems.contains(words), "{words:?} isn't in {problems}");
+    }
+    assert!(!problems.contains("there twice"), "{problems}");
+    let same = two("11111111-2222-3333-4444-555555555555");
+    load(&same).unwrap();
+}
+
+#[test]
 fn a_user_twice_is_said_with_the_mailbox_that_has_it() {
     let second = format!(
         "[[mailbox]]\naddress = \"b@contoso.example\"\nuser = \"SCANNER\"\nprovider = \"contoso\"\npassword_hash = \"{HASH}\"\n\n[timeouts]"

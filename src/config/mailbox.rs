@@ -43,6 +43,8 @@ pub(super) struct Mailboxes<'p> {
 /// A mailbox that is good by itself, before it is seen beside the others.
 struct Draft {
     mailbox: Mailbox,
+    /// Where its address stands.
+    address: Range<usize>,
     user: Spanned<String>,
     password: Password,
     wishes: Wishes,
@@ -100,9 +102,10 @@ impl<'p> Mailboxes<'p> {
             submission,
             ..Mailbox::new(address.get_ref(), provider)
         };
-        let draft = Draft { mailbox, user, password, wishes, devices };
+        let address = address.span();
+        let draft = Draft { mailbox, address, user, password, wishes, devices };
         if whole_domain {
-            check_domain(&draft, &address, report);
+            check_domain(&draft, report);
         }
         self.drafts.push(draft);
     }
@@ -110,6 +113,7 @@ impl<'p> Mailboxes<'p> {
     /// The finished directory, and the keys that may be in vain.
     pub(super) fn close(mut self, report: &Report<'_>) -> (Directory, Vec<Idle>) {
         self.costs.close(report);
+        check_sign_ins(&self.drafts, report);
         let known = self
             .drafts
             .iter()
@@ -117,7 +121,7 @@ impl<'p> Mailboxes<'p> {
             .map(|draft| (fold(&draft.mailbox.address), Arc::new(draft.mailbox.clone())));
         let known: HashMap<_, _> = known.collect();
         for draft in std::mem::take(&mut self.drafts) {
-            let Draft { mut mailbox, user, password, wishes, devices } = draft;
+            let Draft { mut mailbox, address: _, user, password, wishes, devices } = draft;
             wishes.fulfil(&mut mailbox, &known, report);
             devices.into_iter().for_each(|device| self.insert_device(device, report));
             self.admit(&user, password, mailbox, report);
@@ -168,9 +172,9 @@ impl<'p> Mailboxes<'p> {
 }
 
 /// What can't be said of all mailboxes of a domain at once.
-fn check_domain(draft: &Draft, address: &Spanned<String>, report: &Report<'_>) {
+fn check_domain(draft: &Draft, report: &Report<'_>) {
     let problem = |span: Range<usize>, title: &str, label: &str| report.problem(span, title, label);
-    if draft.user.span() != address.span() {
+    if draft.user.span() != draft.address {
         let label = "leave it out: each address of the domain is its own user";
         problem(draft.user.span(), "a user name for a whole domain", label);
     }
@@ -181,7 +185,31 @@ fn check_domain(draft: &Draft, address: &Spanned<String>, report: &Report<'_>) {
     let personal = draft.mailbox.provider.grant.owner == Owner::Mailbox;
     if personal && draft.wishes.token_of.is_none() {
         let label = "needs a provider with grant = \"client_credentials\", or token_of";
-        problem(address.span(), "a whole domain, each of which would have to sign in", label);
+        problem(
+            draft.address.clone(),
+            "a whole domain, each of which would have to sign in",
+            label,
+        );
+    }
+}
+
+/// The store keeps one sign-in an address: those of two applications would undo each other.
+fn check_sign_ins(drafts: &[Draft], report: &Report<'_>) {
+    let mut first: HashMap<String, &Provider> = HashMap::new();
+    for Draft { mailbox, address, wishes, .. } in drafts {
+        let provider = &*mailbox.provider;
+        if provider.grant.owner != Owner::Mailbox || wishes.token_of.is_some() {
+            continue;
+        }
+        let other = *first.entry(fold(&mailbox.address)).or_insert(provider);
+        if !provider.application.shares_sign_ins(&other.application) {
+            report.problem_with_help(
+                address.clone(),
+                format!("{} would sign in to two applications", mailbox.address),
+                format!("its sign-in with {} would replace that with {}", provider.name, other.name),
+                "give both providers the same client_id and authority: one sign-in serves all services",
+            );
+        }
     }
 }
 

@@ -55,6 +55,11 @@ impl Application {
     pub fn authority(&self) -> &str {
         self.issuer.as_deref().unwrap_or(&self.token_endpoint)
     }
+
+    /// Whether a refresh token given to the one is good for the other.
+    pub fn shares_sign_ins(&self, other: &Self) -> bool {
+        self.client_id == other.client_id && self.authority() == other.authority()
+    }
 }
 
 impl Hash for Application {
