@@ -90,7 +90,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LONGEST_QUEUE: u32 = 10;
 
 /// Enough for the upload, and for the clocks of three machines.
-const MARGIN: Margin = Margin::Least(Duration::from_secs(5 * 60));
+pub const MARGIN: Margin = Margin::Least(Duration::from_secs(5 * 60));
 
 /// The way out through Graph.
 pub struct Graph {

@@ -2,6 +2,7 @@
 //! cause and remedy where it fails.
 
 mod clock;
+mod graph;
 mod login;
 mod remedy;
 mod report;
@@ -13,7 +14,7 @@ use super::run::runtime;
 use super::{Arguments, Exit, Failure, journal};
 use crate::config::Config;
 use crate::daemon::{self, engine};
-use crate::mailbox::{Mailbox, Provider, Service};
+use crate::mailbox::{Mailbox, Provider, Service, Via};
 use crate::tls::Trust;
 use crate::tokens::Tokens;
 use report::{Check, Report};
@@ -92,7 +93,7 @@ async fn examine(config: &Config, mailboxes: &[Arc<Mailbox>], report: &mut Repor
     };
     let state = config.state_directory.display();
     report.add(Check::pass("state", format!("{state} is gatepost's alone")));
-    let patient = Patient { config, tokens, trust };
+    let patient = Patient { config, mailboxes, tokens, trust };
     let mut routes = Routes::default();
     for mailbox in mailboxes {
         routes.explore(&patient, &mailbox.provider, report).await;
@@ -105,6 +106,7 @@ async fn examine(config: &Config, mailboxes: &[Arc<Mailbox>], report: &mut Repor
             continue;
         }
         login::try_all(&patient, &routes, mailbox, report).await;
+        graph::try_sending(&patient, &mut routes, mailbox, report).await;
     }
     patient.tokens.finish().await;
 }
@@ -112,18 +114,31 @@ async fn examine(config: &Config, mailboxes: &[Arc<Mailbox>], report: &mut Repor
 /// What is examined.
 struct Patient<'a> {
     config: &'a Config,
+    mailboxes: &'a [Arc<Mailbox>],
     tokens: Tokens,
     trust: Trust,
 }
 
 impl Patient<'_> {
-    /// The services of `provider` that a listener leads to: what nobody can ask for isn't tried.
+    /// The services of `provider` that a listener and a mailbox lead to: what nobody can ask for isn't
+    /// tried.
     fn services<'p>(&self, provider: &'p Provider) -> impl Iterator<Item = &'p Service> {
         let led_to = |service: &&Service| {
-            self.config.listeners.iter().any(|listener| listener.protocol.name == service.protocol)
+            self.mailboxes
+                .iter()
+                .any(|mailbox| mailbox.provider.name == provider.name && goes_by(mailbox, service))
         };
-        provider.services.iter().filter(led_to)
+        provider.services.iter().filter(|service| self.listens(service.protocol)).filter(led_to)
     }
+
+    fn listens(&self, protocol: &str) -> bool {
+        self.config.listeners.iter().any(|listener| listener.protocol.name == protocol)
+    }
+}
+
+/// Whether mail of `mailbox` takes the way of `service`.
+fn goes_by(mailbox: &Mailbox, service: &Service) -> bool {
+    service.protocol != "smtp" || mailbox.smtp_via == Via::Smtp
 }
 
 fn no_engine(error: daemon::Error) -> Check {

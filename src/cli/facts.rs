@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::mailbox::Mailbox;
-use crate::oauth::claims::{Claims, Expected, resource};
+use crate::oauth::claims::{Claims, Expected};
 
 /// What the words in angle brackets stand for; a word without a fact stays as it is.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +31,7 @@ impl Facts {
             ("<tenant>", claims.text("tid")),
             ("<object id>", claims.text("oid")),
             ("<permission>", expected.permission(claims.owner())),
-            ("<resource>", Some(resource(expected.host))),
+            ("<resource>", Some(expected.resource())),
         ];
         for (word, fact) in told {
             if let Some(fact) = fact {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::Owner;
 use crate::secret::Secret;
 
-pub use expected::{Expected, Finding, Severity, resource};
+pub use expected::{Expected, Finding, GRAPH, Severity};
 
 /// The claims of a token.
 #[derive(Clone, Debug)]

@@ -119,6 +119,52 @@ async fn a_protocol_without_a_listener_is_not_tried() {
     assert!(ended.out.contains("fit for imap") && !ended.out.contains("smtp"), "{}", ended.out);
 }
 
+/// The parts with Graph as the way out, which the tenant takes while it takes no SMTP at all.
+async fn by_graph(desk: &Desk, parts: Parts) -> Parts {
+    desk.standin.stop(Service::Smtp).await;
+    let graph = desk.standin.graph();
+    let imap = format!("{}\n\n[provider.contoso.graph]\nendpoint = \"{graph}\"", parts.imap);
+    Parts { imap, mailbox: parts.mailbox.clone() + "\nsmtp_via = \"graph\"", ..parts }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_out_by_graph_is_tried_instead_of_smtp() {
+    let desk = Desk::set_up().await;
+    tenant(&desk.standin, |tenant| tenant.apps[0].roles.push("Mail.Send".into()));
+    let report = report(&desk, &by_graph(&desk, desk.parts()).await).await;
+    assert_eq!((report.code, report.failures()), (0, 0), "{:#?}", report.checks);
+    for (stage, finding) in [
+        ("imap", "opens the mailbox"),
+        ("claims", "fit for graph"),
+        ("graph", "no message was sent"),
+    ] {
+        report.says(&Said { stage, outcome: "pass", finding, remedy: "" });
+    }
+    assert!(report.checks.iter().all(|check| check["stage"] != "smtp"), "{:#?}", report.checks);
+    assert_eq!(desk.standin.counters().graph_requests.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_out_by_graph_without_its_permission() {
+    let desk = Desk::set_up().await;
+    let application = report(&desk, &by_graph(&desk, desk.parts()).await).await;
+    application.says(&Said {
+        stage: "claims",
+        outcome: "warn",
+        finding: "lacks Graph's application permission Mail.Send",
+        remedy: "of Microsoft Graph (not of Office 365 Exchange Online)",
+    });
+    let parts = by_graph(&desk, desk.signed_in(MAILBOX)).await;
+    let scope = "\nscope = \"https://graph.microsoft.com/User.Read offline_access\"";
+    let account = report(&desk, &Parts { imap: parts.imap.clone() + scope, ..parts }).await;
+    account.fails(
+        CONFIG,
+        ["claims", "lacks Graph's delegated permission Mail.Send", "graph.microsoft.com/Mail.Send"],
+        &["gatepost login scanner@contoso.example"],
+    );
+    account.says(&Said { stage: "graph", outcome: "skip", finding: "will refuse", remedy: "" });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_is_wrong() {
     let desk = Desk::set_up().await;

@@ -2,13 +2,13 @@
 
 use std::time::SystemTime;
 
-use super::Patient;
 use super::remedy;
 use super::report::{Check, Report};
 use super::route::Routes;
+use super::{Patient, goes_by};
 use crate::cli::Exit;
 use crate::cli::facts::Facts;
-use crate::mailbox::{Mailbox, Service};
+use crate::mailbox::{Mailbox, Margin, Service};
 use crate::oauth::claims::{Claims, Expected, Finding, Severity};
 use crate::proto::{Cause, Probe, Protocol, Refusal, UpstreamTerms};
 use crate::relay::upstream_refusal;
@@ -37,12 +37,14 @@ pub(super) async fn try_all(
         return;
     }
     let mut tokens: Vec<(&str, Option<Bearer>)> = Vec::new();
-    for service in patient.services(&mailbox.provider) {
+    let services = patient.services(&mailbox.provider);
+    for service in services.filter(|service| goes_by(mailbox, service)) {
         let known = tokens.iter().find(|(scope, _)| *scope == service.scope);
         let bearer = match known {
             Some((_, bearer)) => bearer.clone(),
             None => {
-                let bearer = token(patient, mailbox, service, report).await;
+                let asked = (service.scope.as_str(), service.margin());
+                let bearer = token(patient, mailbox, asked, report).await;
                 tokens.push((&service.scope, bearer.clone()));
                 bearer
             }
@@ -51,8 +53,10 @@ pub(super) async fn try_all(
             continue;
         };
         let claims = Claims::read(&bearer.token);
-        let mut case = Case { patient, mailbox, service, facts: Facts::of(mailbox), claims };
-        let found = case.claims(report);
+        let mut facts = Facts::of(mailbox);
+        let wanted = (service.protocol, service.host.as_str());
+        let found = judge(claims.as_ref(), mailbox, wanted, &mut facts, report);
+        let case = Case { patient, mailbox, service, facts, claims };
         if !routes.lead_to(service) {
             report.add(Check::skip(service.protocol, "not tried: the mail host can't be reached"));
         } else if let Some(protocol) = Protocol::named(service.protocol) {
@@ -61,24 +65,20 @@ pub(super) async fn try_all(
     }
 }
 
-async fn token(
+pub(super) async fn token(
     patient: &Patient<'_>,
     mailbox: &Mailbox,
-    service: &Service,
+    (scope, margin): (&str, Margin),
     report: &mut Report,
 ) -> Option<Bearer> {
     let owner = mailbox.owner();
     let (provider, address, seed) = (&mailbox.provider, &owner.address, owner.seed());
-    let margin = service.margin();
-    let inquiry = patient.tokens.inquire(provider, address, seed, &service.scope, margin).await;
+    let inquiry = patient.tokens.inquire(provider, address, seed, scope, margin).await;
     match inquiry {
         Ok(bearer) => {
             let left = bearer.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
-            let text = format!(
-                "the authority gave one for {}, {} min to go",
-                service.scope,
-                left.as_secs() / 60
-            );
+            let minutes = left.as_secs() / 60;
+            let text = format!("the authority gave one for {scope}, {minutes} min to go");
             report.add(Check::pass("token", text));
             Some(bearer)
         }
@@ -89,36 +89,40 @@ async fn token(
     }
 }
 
-impl Case<'_> {
-    /// What the token's claims let expect; the one that bodes ill, if there is one.
-    fn claims(&mut self, report: &mut Report) -> Option<&'static Finding> {
-        let Some(claims) = &self.claims else {
-            report
-                .add(Check::pass("claims", "the token is opaque: only the mail host can read it"));
-            return None;
-        };
-        let Service { protocol, host, .. } = self.service;
-        let mailbox = &self.mailbox.owner().address;
-        let expected = Expected { protocol, host, mailbox, now: SystemTime::now() };
-        self.facts.learn(claims, &expected);
-        let findings = expected.of(claims);
-        if findings.is_empty() {
-            let who = claims.account().or_else(|| claims.application()).unwrap_or("nobody");
-            report
-                .add(Check::pass("claims", format!("the token is {who}'s and fit for {protocol}")));
-        }
-        for finding in &findings {
-            let text = format!("the token {} ({protocol})", self.facts.text(finding.meaning));
-            let check = match finding.severity {
-                Severity::Fail => Check::fail("claims", Exit::Config, text),
-                Severity::Warn => Check::warn("claims", text),
-            };
-            let commands = finding.commands.iter().map(|line| self.facts.command(line)).collect();
-            report.add(check.remedy(self.facts.text(finding.advice)).commands(commands));
-        }
-        findings.first().copied()
+/// What a token's claims let expect of the host of a protocol; the one that bodes ill, if there is one.
+/// What they tell is added to `facts`.
+pub(super) fn judge(
+    claims: Option<&Claims>,
+    mailbox: &Mailbox,
+    (protocol, host): (&str, &str),
+    facts: &mut Facts,
+    report: &mut Report,
+) -> Option<&'static Finding> {
+    let Some(claims) = claims else {
+        report.add(Check::pass("claims", "the token is opaque: only its resource can read it"));
+        return None;
+    };
+    let mailbox = &mailbox.owner().address;
+    let expected = Expected { protocol, host, mailbox, now: SystemTime::now() };
+    facts.learn(claims, &expected);
+    let findings = expected.of(claims);
+    if findings.is_empty() {
+        let who = claims.account().or_else(|| claims.application()).unwrap_or("nobody");
+        report.add(Check::pass("claims", format!("the token is {who}'s and fit for {protocol}")));
     }
+    for finding in &findings {
+        let text = format!("the token {} ({protocol})", facts.text(finding.meaning));
+        let check = match finding.severity {
+            Severity::Fail => Check::fail("claims", Exit::Config, text),
+            Severity::Warn => Check::warn("claims", text),
+        };
+        let commands = finding.commands.iter().map(|line| facts.command(line)).collect();
+        report.add(check.remedy(facts.text(finding.advice)).commands(commands));
+    }
+    findings.first().copied()
+}
 
+impl Case<'_> {
     /// The login itself, and what the protocol lets try once the mailbox is open.
     async fn login(
         &self,

@@ -43,16 +43,7 @@ impl Routes {
         report.about(&format!("Provider {}", provider.name));
         if let Some(place) = authority {
             let url = &provider.application.token_endpoint;
-            let reached = match proxy_of_environment(patient) {
-                None => self.explore_place(patient, place, None, report).await,
-                Some(name) => {
-                    let text =
-                        format!("not tried: the authority is asked through the proxy in {name}");
-                    report.add(Check::skip("tcp", text));
-                    true
-                }
-            };
-            if reached {
+            if self.explore_http(patient, place, report).await {
                 report.add(clock::check(patient, url).await);
             }
         }
@@ -71,6 +62,36 @@ impl Routes {
     /// Whether the service's host could be reached.
     pub(super) fn lead_to(&self, service: &Service) -> bool {
         self.0.get(&place(service)).copied().unwrap_or(true)
+    }
+
+    /// Whether the host of `url` can be reached; tries it if that isn't known yet.
+    pub(super) async fn lead_to_url(
+        &mut self,
+        patient: &Patient<'_>,
+        url: &Url,
+        report: &mut Report,
+    ) -> bool {
+        let Some(place) = place_of(url) else {
+            return true;
+        };
+        match self.0.get(&place) {
+            Some(reached) => *reached,
+            None => self.explore_http(patient, place, report).await,
+        }
+    }
+
+    async fn explore_http(
+        &mut self,
+        patient: &Patient<'_>,
+        place: Place,
+        report: &mut Report,
+    ) -> bool {
+        let Some(name) = proxy_of_environment(patient) else {
+            return self.explore_place(patient, place, None, report).await;
+        };
+        let text = format!("not tried: {} is asked through the proxy in {name}", place.0);
+        report.add(Check::skip("tcp", text));
+        true
     }
 
     async fn explore_place(
@@ -124,7 +145,10 @@ fn authority(provider: &Provider) -> Option<Place> {
     if provider.grant.proof == Proof::ManagedIdentity {
         return None;
     }
-    let url = Url::parse(&provider.application.token_endpoint).ok()?;
+    place_of(&Url::parse(&provider.application.token_endpoint).ok()?)
+}
+
+fn place_of(url: &Url) -> Option<Place> {
     let beginning = if url.scheme() == "https" { Beginning::Tls } else { Beginning::Clear };
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
     Some((host, url.port_or_known_default()?, beginning))

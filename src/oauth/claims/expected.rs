@@ -1,4 +1,4 @@
-//! What Exchange can be expected to make of a token, by its claims alone. Expected, not known: its
+//! What Exchange, or Graph, can be expected to make of a token, by its claims alone. Expected, not known: its
 //! verdict is asked for on the wire, and where the two differ the wire is right.
 
 use std::time::{Duration, SystemTime};
@@ -8,9 +8,9 @@ use super::{Claims, Owner};
 /// What a token is wanted for.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
-    /// The protocol's name.
+    /// The protocol's name, or [`GRAPH`] for mail that goes out through Microsoft Graph.
     pub protocol: &'a str,
-    /// The mail host.
+    /// The mail host, or Graph's.
     pub host: &'a str,
     /// The mailbox's address.
     pub mailbox: &'a str,
@@ -42,8 +42,11 @@ pub struct Finding {
     pub commands: &'static [&'static str],
 }
 
+/// What stands for a protocol's name where a token is wanted for Microsoft Graph.
+pub const GRAPH: &str = "graph";
+
 /// Names of Graph as an audience.
-const GRAPH: &[&str] = &[
+const GRAPH_AUDIENCES: &[&str] = &[
     "https://graph.microsoft.com",
     "https://graph.microsoft.us",
     "https://dod-graph.microsoft.us",
@@ -52,7 +55,7 @@ const GRAPH: &[&str] = &[
 ];
 
 /// Names of Exchange as an audience, all clouds'.
-const EXCHANGE: &[&str] = &[
+const EXCHANGE_AUDIENCES: &[&str] = &[
     "https://outlook.office365.com",
     "https://outlook.office.com",
     "https://outlook.office365.us",
@@ -69,7 +72,11 @@ const PERMISSIONS: &[(&str, &str, &str)] = &[
     ("imap", "IMAP.AccessAsUser.All", "IMAP.AccessAsApp"),
     ("pop3", "POP.AccessAsUser.All", "POP.AccessAsApp"),
     ("smtp", "SMTP.Send", "SMTP.SendAsApp"),
+    (GRAPH, "Mail.Send", "Mail.Send"),
 ];
+
+/// What lets an account send for others by Graph.
+const SHARED: &str = "Mail.Send.Shared";
 const HIGH_VOLUME: &str = "Mail.Send";
 
 /// A token that ends sooner doesn't outlast a login.
@@ -79,32 +86,35 @@ const SPENT: Duration = Duration::from_secs(30);
 const TOO_SHORT: Duration = Duration::from_secs(600);
 
 const ADD_PERMISSION: &str = "az ad app permission add --id <client id> --api 00000002-0000-0ff1-ce00-000000000000 --api-permissions \"$(az ad sp show --id 00000002-0000-0ff1-ce00-000000000000 --query \"appRoles[?value=='<permission>'].id\" -o tsv)=Role\"";
+const ADD_GRAPH_PERMISSION: &str = "az ad app permission add --id <client id> --api 00000003-0000-0000-c000-000000000000 --api-permissions \"$(az ad sp show --id 00000003-0000-0000-c000-000000000000 --query \"appRoles[?value=='<permission>'].id\" -o tsv)=Role\"";
 const CONSENT: &str = "az ad app permission admin-consent --id <client id>";
 const SIGN_IN: &str = "gatepost login <mailbox>";
+
+const ENDED: Finding = Finding {
+    fits: |claims, expected| ends_within(claims, expected, SPENT),
+    severity: Severity::Fail,
+    meaning: "is fresh, and has ended by this host's clock",
+    advice: "Set this host's clock; it is ahead of the authority's",
+    commands: &["timedatectl set-ntp true"],
+};
 
 /// What there is to find, what rules out the rest first.
 pub(super) const EXPECTED: &[Finding] = &[
     Finding {
-        fits: |claims, _| GRAPH.contains(&audience(claims)),
+        fits: |claims, _| GRAPH_AUDIENCES.contains(&audience(claims)),
         severity: Severity::Fail,
         meaning: "is for Microsoft Graph (aud <audience>), which no mail server takes",
         advice: "Name Exchange's resource in the provider's `scope`: <resource>/.default for an application, <resource>/<permission> offline_access for an account. A permission without its resource means Graph's",
         commands: &[],
     },
     Finding {
-        fits: |claims, _| !EXCHANGE.contains(&audience(claims)),
+        fits: |claims, _| !EXCHANGE_AUDIENCES.contains(&audience(claims)),
         severity: Severity::Fail,
         meaning: "is for another resource (aud <audience>) than Exchange",
         advice: "Name Exchange's resource in the provider's `scope`: <resource>/.default for an application, <resource>/<permission> offline_access for an account",
         commands: &[],
     },
-    Finding {
-        fits: |claims, expected| ends_within(claims, expected, SPENT),
-        severity: Severity::Fail,
-        meaning: "is fresh, and has ended by this host's clock",
-        advice: "Set this host's clock; it is ahead of the authority's",
-        commands: &["timedatectl set-ntp true"],
-    },
+    ENDED,
     Finding {
         fits: |claims, expected| is_hve(expected) && ends_within(claims, expected, TOO_SHORT),
         severity: Severity::Fail,
@@ -176,6 +186,45 @@ pub(super) const EXPECTED: &[Finding] = &[
     },
 ];
 
+/// The same where the token is for Graph.
+pub(super) const EXPECTED_BY_GRAPH: &[Finding] = &[
+    Finding {
+        fits: |claims, _| !GRAPH_AUDIENCES.contains(&audience(claims)),
+        severity: Severity::Fail,
+        meaning: "is for another resource (aud <audience>) than Microsoft Graph",
+        advice: "Name Graph's resource in the `scope` of the provider's table for Graph: <resource>/.default for an application, <resource>/<permission> for an account",
+        commands: &[],
+    },
+    ENDED,
+    Finding {
+        fits: |claims, expected| {
+            by_account(claims) && lacks(claims, expected) && !has(claims, SHARED)
+        },
+        severity: Severity::Fail,
+        meaning: "lacks Graph's delegated permission <permission>",
+        advice: "Add <resource>/<permission> to the app registration, then sign in again and consent",
+        commands: &[SIGN_IN],
+    },
+    // With Exchange's RBAC for Applications the permission must not be there.
+    Finding {
+        fits: |claims, expected| !by_account(claims) && lacks(claims, expected),
+        severity: Severity::Warn,
+        meaning: "lacks Graph's application permission <permission>, which is right only with Exchange's RBAC for Applications",
+        advice: "Add the application permission <permission> of Microsoft Graph (not of Office 365 Exchange Online) and consent to it, or assign the role \"Application Mail.Send\" in Exchange",
+        commands: &[ADD_GRAPH_PERMISSION, CONSENT],
+    },
+    Finding {
+        fits: |claims, expected| is_anothers(claims, expected),
+        severity: Severity::Warn,
+        meaning: "is <account>'s, who sends for <mailbox> by Graph only with the permission Mail.Send.Shared and Send As",
+        advice: "Grant both, or sign in as <mailbox>",
+        commands: &[
+            "Add-RecipientPermission -Identity <mailbox> -Trustee <account> -AccessRights SendAs",
+            SIGN_IN,
+        ],
+    },
+];
+
 impl Expected<'_> {
     /// What is wrong with `claims`: the one thing that will make the login fail, or all that may.
     /// Nothing is known of tokens that aren't Entra's.
@@ -183,7 +232,8 @@ impl Expected<'_> {
         if !claims.is_entra() {
             return Vec::new();
         }
-        let fitting = || EXPECTED.iter().filter(|finding| (finding.fits)(claims, self));
+        let table = if self.protocol == GRAPH { EXPECTED_BY_GRAPH } else { EXPECTED };
+        let fitting = || table.iter().filter(|finding| (finding.fits)(claims, self));
         match fitting().find(|finding| finding.severity == Severity::Fail) {
             Some(fatal) => vec![fatal],
             None => fitting().collect(),
@@ -199,14 +249,18 @@ impl Expected<'_> {
             PERMISSIONS.iter().find(|(protocol, ..)| *protocol == self.protocol)?;
         Some(if owner == Owner::Application { application } else { delegated })
     }
-}
 
-/// The resource that Exchange at `host` is asked for by.
-pub fn resource(host: &str) -> &'static str {
-    match host {
-        host if host.ends_with(".office365.us") => "https://outlook.office365.us",
-        host if host.ends_with("partner.outlook.cn") => "https://partner.outlook.cn",
-        _ => "https://outlook.office365.com",
+    /// The resource that such tokens are asked for by.
+    pub fn resource(&self) -> &'static str {
+        match self.host {
+            host if self.protocol == GRAPH => GRAPH_AUDIENCES
+                .iter()
+                .find(|name| name.strip_prefix("https://") == Some(host))
+                .unwrap_or(&GRAPH_AUDIENCES[0]),
+            host if host.ends_with(".office365.us") => "https://outlook.office365.us",
+            host if host.ends_with("partner.outlook.cn") => "https://partner.outlook.cn",
+            _ => "https://outlook.office365.com",
+        }
     }
 }
 
@@ -223,11 +277,12 @@ fn ends_within(claims: &Claims, expected: &Expected<'_>, left: Duration) -> bool
 }
 
 fn lacks(claims: &Claims, expected: &Expected<'_>) -> bool {
-    let owner = claims.owner();
-    let granted = claims.words(if owner == Owner::Application { "roles" } else { "scp" });
-    expected
-        .permission(owner)
-        .is_some_and(|needed| !granted.iter().any(|one| one.eq_ignore_ascii_case(needed)))
+    expected.permission(claims.owner()).is_some_and(|needed| !has(claims, needed))
+}
+
+fn has(claims: &Claims, permission: &str) -> bool {
+    let granted = if claims.owner() == Owner::Application { "roles" } else { "scp" };
+    claims.words(granted).iter().any(|one| one.eq_ignore_ascii_case(permission))
 }
 
 fn is_anothers(claims: &Claims, expected: &Expected<'_>) -> bool {

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::expected::EXPECTED;
+use super::expected::{EXPECTED, EXPECTED_BY_GRAPH};
 use super::*;
 
 const MAILBOX: &str = "scanner@contoso.example";
@@ -16,9 +16,7 @@ fn claims(payload: &Value) -> Claims {
 
 /// `base` with `differences` in place of its claims; null takes one away.
 fn changed(mut base: Value, differences: &Value) -> Claims {
-    for (name, value) in differences.as_object().unwrap() {
-        base[name] = value.clone();
-    }
+    base = merged(base, differences);
     base.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     claims(&base)
 }
@@ -45,6 +43,24 @@ fn findings(claims: &Claims, protocol: &str, host: &str) -> Vec<(Severity, &'sta
     expected.of(claims).into_iter().map(|found| (found.severity, found.meaning)).collect()
 }
 
+fn graph_app(differences: &Value) -> Claims {
+    let base = json!({ "aud": "https://graph.microsoft.com", "roles": ["Mail.Send"] });
+    app(&merged(base, differences))
+}
+
+fn graph_user(differences: &Value) -> Claims {
+    let base = json!({ "aud": "https://graph.microsoft.com", "scp": "Mail.Send" });
+    user(&merged(base, differences))
+}
+
+fn merged(mut base: Value, differences: &Value) -> Value {
+    for (name, value) in differences.as_object().unwrap() {
+        base[name] = value.clone();
+    }
+    base
+}
+
+const GRAPH_HOST: &str = "graph.microsoft.com";
 const HOST: &str = "outlook.office365.com";
 const HVE: &str = "smtp.hve.mx.microsoft";
 
@@ -56,6 +72,13 @@ fn a_good_token_leaves_nothing_to_say() {
     }
     let hve = app(&json!({ "roles": ["Mail.Send"], "exp": 1601 }));
     assert_eq!(findings(&hve, "smtp", HVE), []);
+    for good in [
+        graph_app(&json!({})),
+        graph_user(&json!({})),
+        graph_user(&json!({ "scp": "Mail.Send.Shared" })),
+    ] {
+        assert_eq!(findings(&good, GRAPH, GRAPH_HOST), []);
+    }
 }
 
 /// Each row of the table: the claims, what for, and what is said.
@@ -112,6 +135,17 @@ fn every_finding_is_made_for_its_own_reason() {
             Warn,
             "personal",
         ),
+        (app(&json!({})), GRAPH, GRAPH_HOST, Fail, "than Microsoft Graph"),
+        (graph_app(&json!({ "exp": 1010 })), GRAPH, GRAPH_HOST, Fail, "this host's clock"),
+        (graph_user(&json!({ "scp": "Mail.Read" })), GRAPH, GRAPH_HOST, Fail, "delegated"),
+        (graph_app(&json!({ "roles": ["Mail.Read"] })), GRAPH, GRAPH_HOST, Warn, "RBAC"),
+        (
+            graph_user(&json!({ "upn": "bob@contoso.example" })),
+            GRAPH,
+            GRAPH_HOST,
+            Warn,
+            "<account>",
+        ),
     ] {
         let found = findings(&claims, protocol, host);
         let [(found_severity, meaning)] = *found else { panic!("{piece}: {found:?}") };
@@ -119,7 +153,7 @@ fn every_finding_is_made_for_its_own_reason() {
         assert_eq!(found_severity, severity, "{meaning}");
         made.push(meaning);
     }
-    for row in EXPECTED {
+    for row in EXPECTED.iter().chain(EXPECTED_BY_GRAPH) {
         assert!(made.contains(&row.meaning), "no case for {:?}", row.meaning);
     }
 }
