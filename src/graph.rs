@@ -2,20 +2,25 @@
 //! an envelope and a message in, `POST …/sendMail` out (see [`Graph::begin`]).
 //!
 //! A message goes out as the MIME that it is. Graph takes at most 4 MB that way, base64 included, so
-//! [`SIZE`] is the honest limit. The way around it that Graph documents, a draft whose attachments are
-//! uploaded piece by piece, isn't open to a message: an upload makes one attachment of a name and a
-//! type, so the message would have to be taken apart and left to Exchange to put together again. Its
-//! nesting, signatures and calendars wouldn't survive that, and the application would need
-//! `Mail.ReadWrite`, by which it could read all mail, where `Mail.Send` is enough.
+//! [`SIZE`] is what any message may have. Where the configuration says `large = true`, a larger one goes
+//! as a draft: what is no file as MIME, and the largest files uploaded to it. Exchange puts them together
+//! again behind the rest, so that their order and what a part's header says beside name and type is lost.
+//! That is why only files directly in `multipart/mixed` are taken out, never what is signed, nested or
+//! shown in the text; and as the application needs `Mail.ReadWrite` for it, by which it could read all
+//! mail, it isn't done unasked.
 //!
 //! A message is kept until Graph has answered, in memory or, beyond some KiB, in a file without a
 //! name: Graph hears nothing of a message that a client leaves halfway, and one that it has no time for
-//! can be sent once more.
+//! can be sent once more. A draft that isn't sent is deleted.
 
 mod address;
 mod answer;
+mod courier;
+mod decode;
+mod draft;
 mod envelope;
 mod header;
+mod parts;
 mod post;
 mod refusals;
 mod spool;
@@ -27,21 +32,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
-use tokio::time::Instant;
-use url::Url;
 
-use crate::mailbox::{GraphService, Mailbox, Margin};
-use crate::oauth::Owner;
+use crate::mailbox::{GraphService, Mailbox, Margin, Sending};
 use crate::proto::smtp::submission::Sender;
 use crate::proto::{Cause, Refusal};
-use crate::tokens::{Again, Bearer, Limits, Tokens};
-use answer::Answer;
+use crate::tokens::{Bearer, Limits, Tokens};
+use courier::Courier;
 use envelope::Envelope;
 use header::{Reader, Split};
-use post::post;
-use refusals::{
-    ambiguous, disagree, long_header, no_room, no_token, not_permitted, unanswered, unfit,
-};
+use post::{Errand, Weight};
+use refusals::{ambiguous, disagree, long_header, no_room, no_token, not_permitted, unfit};
 use spool::Spool;
 use throttle::Throttle;
 
@@ -49,9 +49,12 @@ pub use answer::{MEANINGS, Meaning, lookup};
 pub use refusals::too_large;
 pub use verdict::{Outcome, Verdict};
 
-/// The largest message. Octets. In base64 it has 4,000,000, which leaves room under Graph's 4 MB, taken
-/// as 4 MiB, for the request around it and the recipients that go into the header.
+/// The largest message in one request. Octets. In base64 it has 4,000,000, which leaves room under
+/// Graph's 4 MB, taken as 4 MiB, for the request around it and the recipients that go into the header.
 pub const SIZE: usize = 3_000_000;
+
+/// The largest message whose files are uploaded. Exchange Online sends none larger than 150 MB.
+pub const LARGE: usize = 150_000_000;
 
 /// The most octets of a message that fit into a request, with the recipients that it got.
 const REQUEST: usize = 3 * 1024 * 1024;
@@ -59,10 +62,19 @@ const REQUEST: usize = 3 * 1024 * 1024;
 /// The most recipients of a message: what Exchange Online can be set to at most.
 pub const RECIPIENTS: usize = 1000;
 
-/// What to announce in EHLO instead of a submission service's extensions. Graph has nothing like
-/// SMTPUTF8's addresses or DSN's wishes, and MIME in BINARYMIME's sense isn't what it documents.
-pub fn extensions() -> Vec<String> {
-    let size = format!("SIZE {SIZE}");
+/// The largest message that goes out through `service`. Octets.
+pub fn size(service: &GraphService) -> usize {
+    match service.sending {
+        Sending::AtOnce => SIZE,
+        Sending::Drafts => LARGE,
+    }
+}
+
+/// What to announce in EHLO instead of a submission service's extensions, for messages of so many
+/// octets. Graph has nothing like SMTPUTF8's addresses or DSN's wishes, and MIME in BINARYMIME's sense
+/// isn't what it documents.
+pub fn extensions(size: usize) -> Vec<String> {
+    let size = format!("SIZE {size}");
     [&size, "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"].map(str::to_owned).to_vec()
 }
 
@@ -101,13 +113,13 @@ pub struct Graph {
 
 /// A message on its way from a client. Dropping it leaves nothing anywhere.
 pub struct Letter<'a> {
-    graph: &'a Graph,
-    mailbox: Arc<Mailbox>,
-    service: GraphService,
+    courier: Courier<'a>,
     envelope: Envelope,
     stage: Stage,
     /// Octets that came from the client.
     taken: usize,
+    /// What divides its parts, where they stand beside each other.
+    boundary: Option<String>,
     spool: Spool,
 }
 
@@ -147,8 +159,9 @@ impl Graph {
         let envelope = Envelope::new(recipients).map_err(|recipient| unfit(&recipient))?;
         self.bearer(&mailbox, &service).await.map_err(|refusal| no_token(&refusal))?;
         let stage = Stage::Header(Reader::default());
+        let courier = Courier { graph: self, mailbox, service, patience: PATIENCE };
         let spool = Spool::default();
-        Ok(Letter { graph: self, mailbox, service, envelope, stage, taken: 0, spool })
+        Ok(Letter { courier, envelope, stage, taken: 0, boundary: None, spool })
     }
 
     async fn bearer(&self, mailbox: &Mailbox, service: &GraphService) -> Result<Bearer, Refusal> {
@@ -189,8 +202,9 @@ impl Letter<'_> {
 
     async fn take(&mut self, octets: &[u8]) -> Result<(), Verdict> {
         self.taken += octets.len();
-        if self.taken > SIZE {
-            return Err(too_large());
+        let size = size(&self.courier.service);
+        if self.taken > size {
+            return Err(too_large(size));
         }
         let Stage::Header(reader) = &mut self.stage else {
             return self.spool.write(octets).await.map_err(|error| no_room(&error));
@@ -207,6 +221,7 @@ impl Letter<'_> {
         let header = header::unambiguous(&split.header).map_err(|_| ambiguous())?;
         self.judge(&header)?;
         let header = self.envelope.address(&header).map_err(disagree)?;
+        self.boundary = parts::boundary(&header);
         for part in [&header, b"\r\n".as_slice(), &split.body] {
             self.spool.write(part).await.map_err(|error| no_room(&error))?;
         }
@@ -215,58 +230,34 @@ impl Letter<'_> {
 
     /// Whether the authors may stand for the mailbox, where its policy asks.
     fn judge(&self, header: &[u8]) -> Result<(), Verdict> {
-        let policy = &self.mailbox.submission;
+        let policy = &self.courier.mailbox.submission;
         if policy.sender != Sender::Require {
             return Ok(());
         }
         let authors = envelope::authors(header).map_err(disagree)?;
         let authors = authors.iter().map(ToString::to_string);
-        match authors.into_iter().find(|author| !policy.permits(author, &self.mailbox.address)) {
-            Some(author) => Err(not_permitted(&author, &self.mailbox)),
+        match authors
+            .into_iter()
+            .find(|author| !policy.permits(author, &self.courier.mailbox.address))
+        {
+            Some(author) => Err(not_permitted(&author, &self.courier.mailbox)),
             None => Ok(()),
         }
     }
 
-    /// Posts the message; once more with another token where Graph refuses one that was at hand, and
-    /// again after the time that Graph asks for. Nothing else is tried again, for of nothing else it
-    /// is certain that the message went nowhere.
     async fn deliver(&mut self) -> Result<Verdict, Verdict> {
-        if self.spool.len() > REQUEST {
-            return Err(too_large());
+        let courier = &self.courier;
+        if self.spool.len() <= REQUEST {
+            let url = courier.url(&["sendMail"]);
+            let mut errand = Errand::mime(url, Weight::Message, &mut self.spool);
+            return courier.ask(&mut errand).await.map(|(answer, _)| answer.verdict());
         }
-        let deadline = Instant::now() + PATIENCE;
-        let (mut renewed, mut waits) = (false, 0..LONGEST_QUEUE);
-        loop {
-            self.pass(deadline).await?;
-            let (answer, bearer) = self.attempt().await?;
-            if let Some(wait) = answer.retry_after {
-                self.graph.throttle.note(&self.mailbox.address, wait);
+        match courier.service.sending {
+            Sending::AtOnce => Err(too_large(SIZE)),
+            Sending::Drafts => {
+                draft::send(courier, &mut self.spool, self.boundary.as_deref()).await
             }
-            let again = match answer.status {
-                401 if !mem::replace(&mut renewed, true) => {
-                    self.graph.tokens.refused(&bearer) == Again::Worthwhile
-                }
-                429 => answer.retry_after.is_some() && waits.next().is_some(),
-                _ => false,
-            };
-            if !again {
-                return Ok(answer.verdict());
-            }
-            tracing::debug!(status = answer.status, "Graph said no; trying again");
         }
-    }
-
-    async fn pass(&self, deadline: Instant) -> Result<(), Verdict> {
-        let passed = self.graph.throttle.pass(&self.mailbox.address, deadline).await;
-        passed.map_err(|_| Answer { status: 429, ..Answer::default() }.verdict())
-    }
-
-    async fn attempt(&mut self) -> Result<(Answer, Bearer), Verdict> {
-        let bearer = self.graph.bearer(&self.mailbox, &self.service).await;
-        let bearer = bearer.map_err(|refusal| no_token(&refusal))?;
-        let url = send_mail(&self.service.endpoint, &self.mailbox);
-        let answer = post(&self.graph.http, url, &bearer.token, &mut self.spool).await;
-        Ok((answer.map_err(|broken| unanswered(broken, &self.service))?, bearer))
     }
 }
 
@@ -276,21 +267,4 @@ fn service(mailbox: &Mailbox) -> Result<&GraphService, Refusal> {
         let explanation = format!("the provider {name:?} has no [provider.{name}.graph]");
         Refusal::new(Cause::Misconfigured, explanation).about(&mailbox.address)
     })
-}
-
-/// Where messages of `mailbox` are posted. An application names the mailbox; a person's token may stand
-/// for a mailbox whose address isn't the person's name, and `me` is right for all.
-fn send_mail(endpoint: &Url, mailbox: &Mailbox) -> Url {
-    let mut url = endpoint.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().push("v1.0");
-        match mailbox.provider.grant.owner {
-            Owner::Application => path.extend(["users", &mailbox.address]),
-            // A shared mailbox, by its delegate's token.
-            _ if mailbox.token_owner.is_some() => path.extend(["users", &mailbox.address]),
-            Owner::Mailbox | Owner::Unattended => path.push("me"),
-        };
-        path.push("sendMail");
-    }
-    url
 }

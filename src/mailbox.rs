@@ -21,7 +21,7 @@ pub use device::{
 };
 pub use directory::{Admitted, Directory, KEY_LENGTH, Password, UserTaken, rejected};
 pub use network::{InvalidNetwork, Network};
-pub use provider::{Consent, GraphService, Margin, Provider, Service};
+pub use provider::{Consent, GraphService, Margin, Provider, Sending, Service};
 
 /// A mailbox that logins lead to.
 #[derive(Clone, Debug)]

@@ -6,6 +6,8 @@
 mod daemon;
 #[path = "relay/journal.rs"]
 mod journal;
+#[path = "graph/large.rs"]
+mod large;
 #[path = "graph/rig.rs"]
 mod rig;
 
@@ -194,7 +196,7 @@ async fn a_person_sends_as_themselves() {
 
 #[tokio::test]
 async fn the_size_that_is_announced_is_the_size_that_goes() {
-    assert!(extensions().contains(&format!("SIZE {SIZE}")));
+    assert!(extensions(SIZE).contains(&format!("SIZE {SIZE}")));
     let rig = Rig::start().await;
     let largest = scan(SIZE);
     is(&rig.send(&[ERP], &largest, 10_007).await, "250 ", Outcome::Sent);

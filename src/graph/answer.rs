@@ -70,6 +70,20 @@ pub const MEANINGS: &[Meaning] = &[
     },
     Meaning {
         status: 0,
+        words: "ErrorMessageSizeExceeded",
+        reply: (552, "5.3.4"),
+        text: "Message too large for this mailbox",
+        advice: "The mailbox may not send messages of this size. Raise it: Set-Mailbox <mailbox> -MaxSendSize 150MB",
+    },
+    Meaning {
+        status: 404,
+        words: "ErrorItemNotFound",
+        reply: (451, "4.3.0"),
+        text: "Graph has lost the message, try again later",
+        advice: "The message's draft is gone before it was sent. Somebody, or a rule, may clear the mailbox's Drafts",
+    },
+    Meaning {
+        status: 0,
         words: "ErrorSendAsDenied",
         reply: (550, "5.7.60"),
         text: "Not permitted to send as this sender",

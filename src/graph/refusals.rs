@@ -19,12 +19,40 @@ pub(super) fn unfit(recipient: &str) -> Verdict {
     Verdict::refused((553, "5.1.3"), text, explanation)
 }
 
-/// The verdict on a message of more than [`SIZE`] octets.
-pub fn too_large() -> Verdict {
+/// The verdict on a message of more than `size` octets, which are the most.
+pub fn too_large(size: usize) -> Verdict {
+    let way = if size == SIZE { ", or set `large` under [provider.NAME.graph]" } else { "" };
     let explanation = format!(
-        "The message has more than {SIZE} octets; Graph takes no larger one. Scan at a lower resolution, or send by SMTP"
+        "The message has more than {size} octets, which are the most. Scan at a lower resolution{way}, or send by SMTP"
     );
     Verdict::refused((552, "5.3.4"), "Message too large for Graph", explanation)
+}
+
+/// Nothing to take out, or not enough.
+pub(super) fn unfit_for_draft() -> Verdict {
+    Verdict::refused(
+        (552, "5.3.4"),
+        "Message too large for Graph in its form",
+        format!(
+            "Of a message of more than {SIZE} octets, Graph takes only the files separately, and without those that can be told apart (base64, directly in multipart/mixed, with a name in ASCII, not signed) this one is still too large. Send files as attachments, or send by SMTP"
+        ),
+    )
+}
+
+pub(super) fn unfit_file() -> Verdict {
+    Verdict::refused(
+        (552, "5.3.4"),
+        "Attachment can't be uploaded to Graph",
+        "A file in the message isn't base64, has more than 150 MB, or falls between what Graph takes in one request and in an upload. Send it in another size, or by SMTP",
+    )
+}
+
+pub(super) fn unfinished() -> Verdict {
+    Verdict::refused(
+        (451, "4.4.1"),
+        "Graph is too slow, try again later",
+        "The message's files weren't with Graph before the client would have given up. Check the bandwidth; Graph takes 150 MB of uploads in 5 minutes",
+    )
 }
 
 pub(super) fn long_header() -> Verdict {

@@ -2,6 +2,7 @@
 //! goes out before the client has said all of it.
 
 use std::io::{self, SeekFrom};
+use std::ops::Range;
 
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
@@ -46,12 +47,29 @@ impl Spool {
         }
     }
 
-    /// Goes back to the first octet, to read from there.
-    pub(super) async fn rewind(&mut self) -> io::Result<()> {
-        self.read = 0;
+    /// Goes to an octet that there is, to read from there.
+    pub(super) async fn seek(&mut self, at: usize) -> io::Result<()> {
+        self.read = at.min(self.memory.len());
         if let Some(file) = &mut self.file {
             file.flush().await?;
-            file.seek(SeekFrom::Start(0)).await?;
+            file.seek(SeekFrom::Start(at as u64)).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds these octets of this spool to `other`.
+    pub(super) async fn copy(&mut self, octets: Range<usize>, other: &mut Self) -> io::Result<()> {
+        self.seek(octets.start).await?;
+        let (mut block, mut left) = (vec![0; IN_FLIGHT], octets.len());
+        while left > 0 {
+            let most = left.min(IN_FLIGHT);
+            match self.read(&mut block[..most]).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                filled => {
+                    other.write(&block[..filled]).await?;
+                    left -= filled;
+                }
+            }
         }
         Ok(())
     }
@@ -88,7 +106,7 @@ mod tests {
     use super::*;
 
     async fn all(spool: &mut Spool) -> Vec<u8> {
-        spool.rewind().await.unwrap();
+        spool.seek(0).await.unwrap();
         let (mut found, mut block) = (Vec::new(), [0; 1000]);
         loop {
             match spool.read(&mut block).await.unwrap() {

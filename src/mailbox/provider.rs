@@ -30,6 +30,17 @@ pub struct GraphService {
     pub endpoint: Url,
     /// What to request for it: scope values between single spaces.
     pub scope: String,
+    /// How messages go out.
+    pub sending: Sending,
+}
+
+/// How messages go out through Graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// Each in one request.
+    AtOnce,
+    /// Those too large for one request as drafts, to which files are uploaded.
+    Drafts,
 }
 
 /// A provider's upstream of one protocol.

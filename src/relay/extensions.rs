@@ -12,7 +12,12 @@ impl Relay {
     pub(super) fn honoured(&self, entrance: &Entrance) -> Arc<Vec<String>> {
         let protocol = entrance.protocol.name;
         let lines = match self.directory.ways() {
-            [Via::Graph] if protocol == smtp::PROTOCOL.name => graph::extensions(),
+            [Via::Graph] if protocol == smtp::PROTOCOL.name => {
+                // Nobody is known yet: what goes out for everybody.
+                let mailboxes = self.directory.mailboxes();
+                let services = mailboxes.filter_map(|(_, mailbox)| mailbox.provider.graph.as_ref());
+                graph::extensions(services.map(graph::size).min().unwrap_or(graph::SIZE))
+            }
             // Beside SMTP: what nearly every service honours, Graph does too.
             ways if protocol == smtp::PROTOCOL.name && ways.contains(&Via::Graph) => Vec::new(),
             _ => self.memory.honoured(self.directory.services(protocol)),
@@ -23,7 +28,8 @@ impl Relay {
     /// What the way out of `mailbox` honours, as far as it is known.
     pub(super) fn extensions(&self, mailbox: &Mailbox) -> Vec<String> {
         if mailbox.smtp_via == Via::Graph {
-            return graph::extensions();
+            let service = mailbox.provider.graph.as_ref();
+            return graph::extensions(service.map_or(graph::SIZE, graph::size));
         }
         let service = mailbox.provider.service(smtp::PROTOCOL.name);
         let announced = service.and_then(|service| self.memory.announced(service));

@@ -51,6 +51,7 @@ fn mailbox() -> Router<Arc<Cloud>> {
         .route("/messages", post(send::create_draft))
         .route("/messages/{message}", delete(send::delete_draft))
         .route("/messages/{message}/send", post(send::send_draft))
+        .route("/messages/{message}/attachments", post(upload::attach))
         .route("/messages/{message}/attachments/createUploadSession", post(upload::create))
 }
 

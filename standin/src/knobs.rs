@@ -115,6 +115,8 @@ pub struct Knobs {
 
     /// An HTTP answer instead of Graph's own, such as 429 with a fractional `Retry-After`.
     pub graph_failure: Option<AuthorityFailure>,
+    /// How many requests Graph answers itself before that.
+    pub graph_failure_after: u32,
     /// Wait before any answer of Graph.
     pub graph_delay: Duration,
     /// How many requests Graph takes in such a time; those beyond get 429 and the rest of it, in fractions of seconds, as
@@ -165,7 +167,13 @@ impl Knobs {
 
     /// The same for Graph.
     pub(crate) fn take_graph_failure(&mut self) -> Option<AuthorityFailure> {
-        take(&mut self.graph_failure)
+        match self.graph_failure_after {
+            0 => take(&mut self.graph_failure),
+            _ => {
+                self.graph_failure_after -= 1;
+                None
+            }
+        }
     }
 }
 
@@ -237,6 +245,7 @@ impl Default for Knobs {
             pop_auth_timeout: Duration::from_secs(60),
             pop_idle_timeout: Duration::from_secs(30 * 60),
             graph_failure: None,
+            graph_failure_after: 0,
             graph_delay: Duration::ZERO,
             graph_rate: None,
             graph_access_disabled: false,

@@ -197,6 +197,12 @@ impl Standin {
         format!("https://localhost:{}", self.address(Service::Graph).port())
     }
 
+    /// How many drafts Graph keeps.
+    #[must_use]
+    pub fn drafts(&self) -> usize {
+        self.cloud.drafts.count()
+    }
+
     /// The address of one service; it stays the same over [`Standin::stop`] and [`Standin::restart`].
     #[must_use]
     pub fn address(&self, service: Service) -> SocketAddr {

@@ -44,6 +44,14 @@ impl Rig {
         Self::with(standin, &endpoint, &app(), keys)
     }
 
+    /// The same, by drafts where a message is large, with the permission for them.
+    pub(crate) async fn large() -> Self {
+        let standin = tenant().await;
+        grant(&standin, "Mail.ReadWrite");
+        let endpoint = format!("{}\"\nlarge = true #", standin.graph());
+        Self::with(standin, &endpoint, &app(), "")
+    }
+
     /// The same through the Graph at `endpoint`.
     pub(crate) async fn towards(endpoint: &str) -> Self {
         let standin = Standin::start().await.unwrap();
@@ -103,11 +111,14 @@ impl Rig {
 /// A stand-in whose application has Graph's permission to send.
 pub(crate) async fn tenant() -> Standin {
     let standin = Standin::start().await.unwrap();
+    grant(&standin, "Mail.Send");
+    standin
+}
+
+pub(crate) fn grant(standin: &Standin, role: &str) {
     let mut tenant = standin.tenant();
     let app = tenant.apps.iter_mut().find(|app| app.client_id == APP).unwrap();
-    app.roles.push("Mail.Send".to_owned());
-    drop(tenant);
-    standin
+    app.roles.push(role.to_owned());
 }
 
 /// The keys of the provider, and the tables that it and its certificate need.

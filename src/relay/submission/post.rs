@@ -42,7 +42,9 @@ impl<'r> Post<'r> {
     /// Begins the envelope. Graph needs none of it; but a size that is known to be too much is refused
     /// before it comes (RFC 1870 section 6.1), and so is what only SMTP could honour.
     pub(super) fn mail(&mut self, mail: &Mail) -> Reply {
-        let unfit = mail.0.parameters.split_ascii_whitespace().find_map(unfit);
+        let size = self.mailbox.provider.graph.as_ref().map_or(graph::SIZE, graph::size);
+        let mut parameters = mail.0.parameters.split_ascii_whitespace();
+        let unfit = parameters.find_map(|parameter| unfit(parameter, size));
         unfit.unwrap_or_else(|| Reply::of(250, "2.1.0 Sender OK"))
     }
 
@@ -128,14 +130,15 @@ impl<'r> Post<'r> {
 
 /// What to answer to a parameter of MAIL; `None` where it may stand. That of AUTH (RFC 4954 section 5)
 /// says nothing that would matter.
-fn unfit(parameter: &str) -> Option<Reply> {
+fn unfit(parameter: &str, size: usize) -> Option<Reply> {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     match name.to_ascii_uppercase().as_str() {
         "SIZE" if value.is_empty() || !value.bytes().all(|octet| octet.is_ascii_digit()) => {
             Some(Reply::of(501, "5.5.4 Invalid arguments"))
         }
         "SIZE" => {
-            (value.parse().unwrap_or(usize::MAX) > graph::SIZE).then(|| answer(&graph::too_large()))
+            let asked = value.parse().unwrap_or(usize::MAX);
+            (asked > size).then(|| answer(&graph::too_large(size)))
         }
         "BODY" => (!["7BIT", "8BITMIME"].iter().any(|known| value.eq_ignore_ascii_case(known)))
             .then(|| Reply::of(504, "5.5.4 BODY parameter not implemented")),

@@ -99,7 +99,8 @@ impl Attachment {
     }
 }
 
-fn attachment(value: &Value) -> Result<Attachment, Refusal> {
+/// Reads Graph's resource `fileAttachment`.
+pub(super) fn attachment(value: &Value) -> Result<Attachment, Refusal> {
     let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let octets = STANDARD.decode(text("contentBytes")).map_err(|_| invalid_base64())?;
     let content_type = Some(text("contentType")).filter(|content_type| !content_type.is_empty());

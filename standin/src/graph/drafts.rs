@@ -62,6 +62,24 @@ impl Drafts {
         owned.map(|owned| owned.draft.clone()).ok_or_else(Refusal::item_not_found)
     }
 
+    /// Adds an attachment that came in one request.
+    pub(super) fn attach(
+        &self,
+        mailbox: &str,
+        id: &str,
+        attachment: Attachment,
+    ) -> Result<(), Refusal> {
+        let mut kept = self.kept();
+        let owned = kept.drafts.get_mut(id).filter(|owned| owned.mailbox == mailbox);
+        owned.ok_or_else(Refusal::item_not_found)?.draft.attachments.push(attachment);
+        Ok(())
+    }
+
+    /// How many drafts there are.
+    pub(crate) fn count(&self) -> usize {
+        self.kept().drafts.len()
+    }
+
     /// Forgets a draft and the uploads for it.
     pub(super) fn remove(&self, mailbox: &str, id: &str) -> Result<(), Refusal> {
         let mut kept = self.kept();

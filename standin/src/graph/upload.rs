@@ -1,16 +1,16 @@
-//! Upload sessions: attachments from 3 to 150 MB, in pieces.
+//! Attachments: small ones in one request, those from 3 to 150 MB in pieces.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::{CONTENT_RANGE, HOST, LOCATION};
+use axum::http::header::{AUTHORIZATION, CONTENT_RANGE, HOST, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::{Value, json};
 
 use super::caller::{Parameters, mailbox};
-use super::draft::Attachment;
+use super::draft::{Attachment, attachment};
 use super::drafts::{Progress, Range};
 use super::refusal::Refusal;
 use super::send::{parse, read};
@@ -18,6 +18,26 @@ use crate::cloud::Cloud;
 
 /// The sizes of attachments that need an upload session.
 const SIZES: std::ops::RangeInclusive<u64> = 3 << 20..=150 << 20;
+
+/// POST `attachments`.
+pub(super) async fn attach(
+    State(cloud): State<Arc<Cloud>>,
+    Path(parameters): Path<Parameters>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let value = parse(&read(body).await?)?;
+    let mailbox = mailbox(&cloud, &parameters, &headers, "Mail.ReadWrite")?;
+    if value["@odata.type"] != "#microsoft.graph.fileAttachment" {
+        let message = "The type of the attachment is missing or not supported.";
+        return Err(Refusal::bad_request("BadRequest", message));
+    }
+    let attachment = attachment(&value)?;
+    let answer = json!({ "id": "AAMk", "name": attachment.name });
+    let draft = parameters.get("message").map_or("", String::as_str);
+    cloud.drafts.attach(&mailbox, draft, attachment)?;
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
 
 /// POST `createUploadSession`.
 pub(super) async fn create(
@@ -54,6 +74,9 @@ pub(super) async fn range(
     body: Body,
 ) -> Result<Response, Refusal> {
     let octets = read(body).await?;
+    if headers.contains_key(AUTHORIZATION) {
+        return Err(Refusal::invalid_token());
+    }
     let range = headers.get(CONTENT_RANGE).and_then(|range| Range::read(range.to_str().ok()?));
     let missing =
         || Refusal::bad_request("ErrorInvalidRange", "Content-Range is missing or not understood.");
