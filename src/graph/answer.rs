@@ -59,14 +59,14 @@ pub const MEANINGS: &[Meaning] = &[
         words: "maximum request length",
         reply: (552, "5.3.4"),
         text: "Message too large for Graph",
-        advice: "Graph takes 4 MB with everything encoded, some 3 MB of mail. Scan at a lower resolution, or send by SMTP",
+        advice: "Graph takes 4 MB with everything encoded, some 3 MB of mail. Scan at a lower resolution, set `large` under [provider.NAME.graph], or send by SMTP",
     },
     Meaning {
         status: 413,
         words: "",
         reply: (552, "5.3.4"),
         text: "Message too large for Graph",
-        advice: "Graph takes 4 MB with everything encoded, some 3 MB of mail. Scan at a lower resolution, or send by SMTP",
+        advice: "Graph takes 4 MB with everything encoded, some 3 MB of mail. Scan at a lower resolution, set `large` under [provider.NAME.graph], or send by SMTP",
     },
     Meaning {
         status: 0,

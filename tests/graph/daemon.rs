@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::journal::Journal;
-use super::rig::{ALICE, ERP, SCANNER, app, configure, tenant};
+use super::rig::{ALICE, ERP, SCANNER, app, configure, grant, tenant};
 use super::scan;
 
 /// With all that gatepost would add.
@@ -35,8 +35,22 @@ struct House {
 
 impl House {
     async fn start(keys: &str) -> Self {
-        let (standin, folder) = (tenant().await, TempDir::new().unwrap());
-        let provider = super::rig::provider(folder.path(), &standin, &standin.graph(), &app());
+        let standin = tenant().await;
+        let endpoint = standin.graph();
+        Self::of(standin, &endpoint, keys).await
+    }
+
+    /// The same, by drafts where a message is large.
+    async fn large() -> Self {
+        let standin = tenant().await;
+        grant(&standin, "Mail.ReadWrite");
+        let endpoint = format!("{}\"\nlarge = true #", standin.graph());
+        Self::of(standin, &endpoint, "smtp_via = \"graph\"").await
+    }
+
+    async fn of(standin: gatepost_standin::Standin, endpoint: &str, keys: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let provider = super::rig::provider(folder.path(), &standin, endpoint, &app());
         let config = configure(folder.path(), &provider, keys).unwrap();
         let daemon = Daemon::bind(config).await.unwrap();
         let (_, address) = daemon.addresses().next().unwrap();
@@ -182,6 +196,21 @@ async fn what_only_smtp_could_honour_is_refused_before_the_message() {
         assert!(client.ask(&format!("RCPT TO:<r{number}@c.example>")).await.starts_with("250 "));
     }
     assert!(client.ask("RCPT TO:<one.more@c.example>").await.starts_with("452 4.5.3 "));
+}
+
+/// Before the login as after it, for few clients ask twice; and what it can't hold is refused.
+#[tokio::test]
+async fn a_large_size_is_announced_and_holds() {
+    let house = House::large().await;
+    let mut client = house.client().await;
+    assert!(client.ask("EHLO scanner").await.contains("250-SIZE 150000000\r\n"));
+    let mut client = house.logged_in().await;
+    let refused = client.ask(&format!("MAIL FROM:<{SCANNER}> SIZE=150000001")).await;
+    assert!(refused.starts_with("552 5.3.4 "), "{refused}");
+    let scan = super::large::scan();
+    let reply = client.send(&[ERP], &scan).await;
+    assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+    assert_eq!((house.received(ERP).len(), house.standin.drafts()), (1, 0));
 }
 
 /// Each message's own line, by which it is found at Microsoft too.

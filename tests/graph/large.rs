@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gatepost::graph::{LARGE, Outcome, extensions, size};
+use gatepost_standin::AuthorityFailure;
 
 use super::rig::{ERP, Played, Rig, SCANNER, answer, request};
 use super::{failure, is};
@@ -42,6 +43,11 @@ fn message(kind: &str, parts: &[String]) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A message too large for one request.
+pub(crate) fn scan() -> Vec<u8> {
+    message("multipart/mixed", &[TEXT.to_owned(), file("scan.pdf", &pages(4 * MIB))])
+}
+
 /// Whether a message holds a file of these octets, by its name.
 fn holds(message: &[u8], name: &str, octets: &[u8]) -> bool {
     let text = String::from_utf8_lossy(message);
@@ -51,6 +57,13 @@ fn holds(message: &[u8], name: &str, octets: &[u8]) -> bool {
     let content = rest.split_once("\r\n\r\n").unwrap().1;
     let content = content.split("\r\n--").next().unwrap().replace("\r\n", "");
     STANDARD.decode(content).unwrap() == octets
+}
+
+/// The request that comes after so many is answered with `failure`.
+fn fail_at(rig: &Rig, step: u32, failure: AuthorityFailure) {
+    let mut knobs = rig.standin.knobs();
+    knobs.graph_failure_after = step;
+    knobs.graph_failure = Some(failure);
 }
 
 #[tokio::test]
@@ -155,10 +168,7 @@ async fn a_no_at_any_step_leaves_nothing() {
             (204, "", "554 5.3.0 ", Outcome::Refused),
             (500, "", "451 4.3.0 ", if step == 4 { Outcome::Unknown } else { Outcome::Refused }),
         ] {
-            let mut knobs = rig.standin.knobs();
-            knobs.graph_failure_after = step;
-            knobs.graph_failure = Some(failure(status, code, None));
-            drop(knobs);
+            fail_at(&rig, step, failure(status, code, None));
             let verdict = rig.send(&[ERP], &message, 100_003).await;
             is(&verdict, reply, outcome);
             assert_eq!(rig.standin.drafts(), 0, "{status} at step {step}");
@@ -173,10 +183,7 @@ async fn throttled_pieces_are_sent_again() {
     let scan = pages(3_276_801);
     let message = message("multipart/mixed", &[file("l.pdf", &scan)]);
     for step in 0..5 {
-        let mut knobs = rig.standin.knobs();
-        knobs.graph_failure_after = step;
-        knobs.graph_failure = Some(failure(429, "TooManyRequests", Some("0.01")));
-        drop(knobs);
+        fail_at(&rig, step, failure(429, "TooManyRequests", Some("0.01")));
         is(&rig.send(&[ERP], &message, 100_003).await, "250 ", Outcome::Sent);
     }
     let received = rig.messages(ERP, "INBOX");
@@ -186,9 +193,9 @@ async fn throttled_pieces_are_sent_again() {
 #[tokio::test]
 async fn without_the_permission_the_operator_hears_of_it() {
     let rig = Rig::large().await;
-    let mut tenant = rig.standin.tenant();
-    tenant.apps.iter_mut().for_each(|app| app.roles.retain(|role| role != "Mail.ReadWrite"));
-    drop(tenant);
+    for app in &mut rig.standin.tenant().apps {
+        app.roles.retain(|role| role != "Mail.ReadWrite");
+    }
     let message = message("multipart/mixed", &[file("l.pdf", &pages(4 * MIB))]);
     let verdict = rig.send(&[ERP], &message, 100_003).await;
     is(&verdict, "550 5.7.1 ", Outcome::Refused);
