@@ -20,6 +20,7 @@ mod decode;
 mod draft;
 mod envelope;
 mod header;
+mod name;
 mod parts;
 mod post;
 mod refusals;

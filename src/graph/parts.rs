@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 
 use super::header::{self, Field};
+use super::name;
 use super::spool::Spool;
 
 /// The most parts. Exchange takes 250 attachments.
@@ -141,7 +142,7 @@ impl Scan {
 }
 
 /// What a part's header tells of a file. Whatever an attachment couldn't say again makes it none: a
-/// text's charset, a name in another alphabet's encoding, an image that the text shows.
+/// text's charset, a name that can't be read, an image that the text shows.
 fn file(part_header: &[u8]) -> Option<File> {
     let fields = header::fields(part_header);
     let one = |name: &str| fields.iter().find(|field| field.is(name)).copied().map(Field::value);
@@ -151,16 +152,15 @@ fn file(part_header: &[u8]) -> Option<File> {
     let shown = disposition != "attachment"
         && (one("Content-ID").is_some() || one("Content-Location").is_some());
     let plain = ["application/", "image/", "audio/", "video/"];
-    let fits = plain.iter().any(|kind| content_type.starts_with(kind))
-        && coding == "base64"
-        && !shown
-        && !of_disposition.iter().chain(&of_type).any(|(name, _)| name.contains('*'));
-    let name = parameter(&of_disposition, "filename").or_else(|| parameter(&of_type, "name"))?;
-    let readable = !name.is_empty()
-        && name.len() <= 255
-        && !name.contains("=?")
-        && name.bytes().all(|octet| matches!(octet, b' '..=b'~'));
-    (fits && readable).then_some(File { name, content_type })
+    let fits =
+        plain.iter().any(|kind| content_type.starts_with(kind)) && coding == "base64" && !shown;
+    let given = |name: &str| parameter(&of_disposition, name);
+    let extended = given("filename*").and_then(|name| name::extended(&name));
+    let name = extended.or_else(|| {
+        let plain = given("filename").or_else(|| parameter(&of_type, "name"))?;
+        name::plain(&plain)
+    });
+    fits.then_some(File { name: name?, content_type })
 }
 
 fn parameter(parameters: &[(String, String)], name: &str) -> Option<String> {

@@ -34,7 +34,7 @@ pub(super) fn unfit_for_draft() -> Verdict {
         (552, "5.3.4"),
         "Message too large for Graph in its form",
         format!(
-            "Of a message of more than {SIZE} octets, Graph takes only the files separately, and without those that can be told apart (base64, directly in multipart/mixed, with a name in ASCII, not signed) this one is still too large. Send files as attachments, or send by SMTP"
+            "Of a message of more than {SIZE} octets, Graph takes only the files separately, and without those that can be told apart (base64, directly in multipart/mixed, with a name in ASCII or UTF-8, not signed) this one is still too large. Send files as attachments, or send by SMTP"
         ),
     )
 }

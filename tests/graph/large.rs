@@ -107,6 +107,20 @@ async fn a_message_of_nothing_but_a_file_arrives() {
 }
 
 #[tokio::test]
+async fn a_name_in_utf_8_stays() {
+    let rig = Rig::large().await;
+    let scan = pages(4 * MIB);
+    let plain = file("x.pdf", &scan);
+    for coded in ["filename=\"=?utf-8?B?QsO8cm8ucGRm?=\"", "filename*=UTF-8''B%C3%BCro.pdf"] {
+        let part = plain.replace("filename=\"x.pdf\"", coded);
+        let verdict = rig.send(&[ERP], &message("multipart/mixed", &[part]), 100_003).await;
+        is(&verdict, "250 2.0.0 ", Outcome::Sent);
+        let received = rig.messages(ERP, "INBOX");
+        assert!(holds(received.last().unwrap(), "B\u{fc}ro.pdf", &scan), "{coded}");
+    }
+}
+
+#[tokio::test]
 async fn what_fits_into_one_request_still_goes_as_it_is() {
     let rig = Rig::large().await;
     let message = message("multipart/mixed", &[TEXT.to_owned(), file("s.pdf", &pages(2 * MIB))]);
@@ -134,7 +148,7 @@ async fn what_would_suffer_is_refused() {
         ("no base64", mixed(scan.replace("BASE64", "8bit"))),
         ("broken base64", mixed(scan.replace("\r\n\r\n", "\r\n\r\n=A"))),
         ("no name", mixed(scan.replace("name=", "x="))),
-        ("an encoded name", mixed(scan.replace("\"scan", "\"=?utf-8?Q?scan?="))),
+        ("an encoded name", mixed(scan.replace("\"scan", "\"=?iso-8859-1?Q?scan?="))),
         ("shown in the text", mixed(shown)),
         ("no end", cut),
     ] {
