@@ -14,6 +14,7 @@ mod journal;
 mod rig;
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use client::Client;
@@ -173,6 +174,33 @@ async fn a_rotated_password_keeps_its_scope_and_leaves_new_sessions_alone() {
     stays.ask("b NOOP", "b OK").await;
     assert!(smtp(&rig, USER, new).await.1.starts_with("535 "));
     rig.stop().await;
+}
+
+/// Who looks for passwords that are old must not find new ones.
+#[tokio::test]
+async fn a_rotated_password_is_as_old_as_itself() {
+    let rig = Rig::start().await;
+    add(&rig, "lobby", &[]);
+    let file = walk(rig.state()).into_iter().find_map(|path| {
+        let text = std::fs::read_to_string(&path).ok()?;
+        text.contains("\"lobby\"").then_some((path, text))
+    });
+    let (path, text) = file.unwrap();
+    let listed = |rig: &Rig| password(rig, &["list"], "", 0).0;
+    let row = listed(&rig);
+    let today = row.split_whitespace().find(|word| word.starts_with("20")).unwrap();
+    std::fs::write(&path, text.replace(today, "2020-02-29")).unwrap();
+    assert!(listed(&rig).contains("2020-02-29"));
+    password(&rig, &["rotate", USER, "lobby"], "", 0);
+    let row = listed(&rig);
+    assert!(row.contains(today) && !row.contains("2020"), "{row}");
+    rig.stop().await;
+}
+
+/// All files below `folder`.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
 
 #[tokio::test]

@@ -85,7 +85,8 @@ pub(super) fn rotate(
 ) -> Result<(), Failure> {
     let (store, record) = existing(config, device)?;
     let password = Password::new(&record.mailbox, origin)?;
-    let record = DeviceRecord { password: Some(password.written()), ..record };
+    let created = Day::of(SystemTime::now());
+    let record = DeviceRecord { password: Some(password.written()), created, ..record };
     former.save(&store, &record)?;
     password.show(&record, &login_name(config, &record.mailbox, device));
     Ok(())

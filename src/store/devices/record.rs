@@ -21,7 +21,7 @@ pub struct DeviceRecord {
     pub password: Option<String>,
     /// Where it is good.
     pub scope: Scope,
-    /// When it was made.
+    /// When the password was made.
     pub created: Day,
     /// When it was revoked.
     pub revoked: Option<Day>,
